@@ -1,0 +1,11 @@
+"""The accounts app: who, and how much. It imports nothing of templategen."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AccountsConfig(AppConfig):
+    """Users, accounts, memberships, and the place of quotas."""
+
+    name = "accounts"
+    verbose_name = _("Accounts")

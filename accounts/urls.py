@@ -1,0 +1,6 @@
+"""Signing in and out, and passwords."""
+
+from django.urls import URLPattern
+
+app_name = "accounts"
+urlpatterns: list[URLPattern] = []

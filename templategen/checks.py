@@ -1,0 +1,84 @@
+"""System checks: what can be wrong with the settings, each with an id and a way out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as CheckWarning
+
+SEVEN_DAYS = 7 * 24 * 3600
+
+
+@register()
+def alibaba_is_configured_whole(**_: Any) -> Sequence[CheckMessage]:
+    """Both services or neither: the real DashScope cannot fetch a clip from the sandbox on this machine."""
+    names = ("DASHSCOPE_API_KEY", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_BUCKET")
+    missing = [name for name in names if not getattr(settings, name)]
+    if not missing:
+        return []
+    return [
+        Error(
+            f"Alibaba is configured in part: {', '.join(missing)} missing.",
+            hint="Set all of " + ", ".join(names) + ", or none of them to use the sandbox.",
+            id="templategen.E001",
+        )
+    ]
+
+
+@register()
+def region_is_set(**_: Any) -> Sequence[CheckMessage]:
+    """Without a region oss2 signs V4 URLs that fail only in the browser (alibaba.md 9.1)."""
+    if settings.OSS_REGION:
+        return []
+    return [
+        Error("OSS_REGION is empty.", hint="Set it to the bucket's region, e.g. cn-beijing.", id="templategen.E002")
+    ]
+
+
+@register()
+def url_lives_are_possible(**_: Any) -> Sequence[CheckMessage]:
+    """OSS refuses a V4 URL that lives longer than 7 days (EC 0002-00000232); shorter than a minute is of no use."""
+    names = ("PART_URL_SECONDS", "MEDIA_URL_SECONDS", "TASK_URL_SECONDS")
+    return [
+        Error(f"{name} is {value}.", hint="Choose 60 to 604800 seconds.", id="templategen.E003")
+        for name in names
+        if not 60 <= (value := getattr(settings, name)) <= SEVEN_DAYS
+    ]
+
+
+@register()
+def queue_repeats_nothing(**_: Any) -> Sequence[CheckMessage]:
+    """A queue that repeats by itself would start work twice; repetition is decided on our rows."""
+    queue = settings.Q_CLUSTER
+    found: list[CheckMessage] = []
+    longest_wait = queue["timeout"] * (1 + queue["queue_limit"] / queue["workers"]) + 3
+    if queue["retry"] <= longest_wait:
+        found.append(
+            Error(
+                "Q_CLUSTER: retry must exceed timeout and the wait in the internal queue.",
+                hint=f"Choose more than {longest_wait:.0f}.",
+                id="templategen.E004",
+            )
+        )
+    if queue["max_attempts"] != 1 or not queue["ack_failures"]:
+        found.append(
+            Error(
+                "Q_CLUSTER: max_attempts must be 1 and ack_failures True.",
+                hint="See docs/decisions.",
+                id="templategen.E005",
+            )
+        )
+    return found
+
+
+@register(deploy=True)
+def production_has_no_sandbox(**_: Any) -> Sequence[CheckMessage]:
+    """The sandbox makes template IDs that no model takes."""
+    if not settings.USE_SANDBOX:
+        return []
+    return [
+        CheckWarning(
+            "No credentials: templates are made by the sandbox.", hint="See the README.", id="templategen.W001"
+        )
+    ]

@@ -1,0 +1,269 @@
+"""Clips, templates, their history, and the conductor's lease.
+
+One writer each: rows change in ``actions.py`` and ``pipeline.py`` (a state only through ``ActionTemplate.move``), the
+lease in ``conductor.py``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, Self
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Account, User
+from templategen.states import AT_SERVICE, SETTLED, WATCHED, State, require_legal
+
+
+class Clip(models.Model):
+    """A motion video as an object in OSS, and the facts probed from it."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="clips")
+    uploaded_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    # Random, with nothing of the user's in it.
+    object_key = models.CharField(max_length=120, unique=True)
+    poster_key = models.CharField(max_length=120, blank=True)
+    file_name = models.CharField(_("file name"), max_length=255)
+    # Declared at the start, believed only after HEAD.
+    size_bytes = models.PositiveBigIntegerField(_("size"))
+    # What the browser takes from name, size, time and edges, so that the same file is known again after a reload.
+    fingerprint = models.CharField(max_length=100, blank=True)
+    upload_id = models.CharField(max_length=120, blank=True)
+    part_size = models.PositiveIntegerField(default=0)
+    etag = models.CharField(max_length=100, blank=True)
+    crc64 = models.CharField(max_length=20, blank=True)
+    stored_at = models.DateTimeField(null=True)
+    # video.probe.Facts and video.limits.Finding, as their to_dict() gives them; empty before the check.
+    facts = models.JSONField(default=dict)
+    findings = models.JSONField(default=list)
+    duration_s = models.FloatField(_("length in seconds"), null=True)
+    checked_at = models.DateTimeField(null=True)
+    passed = models.BooleanField(_("passed the check"), default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("clip")
+        verbose_name_plural = _("clips")
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def part_count(self) -> int:
+        """How many parts the upload has."""
+        return -(-self.size_bytes // self.part_size) if self.part_size else 0
+
+    def part_length(self, number: int) -> int:
+        """Bytes in part ``number`` (from 1); the last is shorter."""
+        return min(self.part_size, self.size_bytes - (number - 1) * self.part_size)
+
+
+class TemplateQuerySet(models.QuerySet["ActionTemplate"]):
+    """Named questions."""
+
+    def of(self, account: Account) -> Self:
+        """The account's own, deleted ones too."""
+        return self.filter(account=account)
+
+    def kept(self) -> Self:
+        """Not deleted."""
+        return self.filter(deleted_at=None)
+
+    def at_service(self) -> Self:
+        """A task may exist at Alibaba: each takes a slot of the credential."""
+        return self.filter(state__in=AT_SERVICE)
+
+    def due_for_look(self, *, now: datetime) -> Self:
+        """Open tasks whose next look has come, the longest waiting first."""
+        return self.filter(state__in=WATCHED, next_look_at__lte=now).order_by("next_look_at", "pk")
+
+
+class ActionTemplate(models.Model):
+    """One row from upload to template ID: the card in the gallery. A retry is a further attempt of the same row."""
+
+    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="templates")
+    clip = models.ForeignKey(Clip, on_delete=models.PROTECT, related_name="templates")
+    name = models.CharField(_("name"), max_length=200)
+    state = models.CharField(_("state"), max_length=12, choices=State, default=State.UPLOADING)
+    # Goes up with every change a card shows: a page knows by it whether its card is old.
+    version = models.PositiveIntegerField(default=1)
+    # Name, file name, template ID and task ID in lower case: what the search box looks through.
+    search_text = models.CharField(max_length=600, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    changed_at = models.DateTimeField(_("changed"), default=timezone.now)
+    deleted_at = models.DateTimeField(null=True)
+
+    # --- this attempt ---
+    attempt = models.PositiveIntegerField(_("attempt"), default=1)
+    # The next time somebody has to do something about the row: check it again, hand it over, look at its task.
+    next_look_at = models.DateTimeField(default=timezone.now)
+    # Whoever holds the token did the claim; a message with another token is stale.
+    claim_token = models.CharField(max_length=32, blank=True)
+    claimed_at = models.DateTimeField(null=True)
+    # Times that this step was begun: what keeps killing its worker is given up after a few.
+    step_tries = models.PositiveIntegerField(default=0)
+    # Set just before the paid call goes out: from then on it may have been sent.
+    sent_at = models.DateTimeField(null=True)
+    task_id = models.CharField(_("task ID"), max_length=100, blank=True)
+    submit_request_id = models.CharField(_("request ID of the submit"), max_length=100, blank=True)
+    unknown_since = models.DateTimeField(null=True)
+
+    # --- what came of it ---
+    template_id = models.CharField(_("template ID"), max_length=256, blank=True)
+    video_duration = models.FloatField(_("billed seconds"), null=True)
+    video_ratio = models.CharField(_("video ratio"), max_length=50, blank=True)
+    request_id = models.CharField(_("request ID"), max_length=100, blank=True)
+    ready_at = models.DateTimeField(null=True)
+    # Why the state is what it is, where something went wrong: our code or DashScope's, and its own words.
+    error_code = models.CharField(max_length=100, blank=True)
+    error_message = models.TextField(blank=True)
+
+    objects = TemplateQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("template")
+        verbose_name_plural = _("templates")
+        constraints = [
+            models.CheckConstraint(name="state_is_known", condition=Q(state__in=State.values)),
+            models.CheckConstraint(name="ready_has_template_id", condition=~Q(state=State.READY) | ~Q(template_id="")),
+            models.CheckConstraint(
+                name="open_task_has_task_id", condition=~Q(state__in=sorted(WATCHED)) | ~Q(task_id="")
+            ),
+            models.CheckConstraint(
+                name="submitting_has_token", condition=~Q(state=State.SUBMITTING) | ~Q(claim_token="")
+            ),
+            models.UniqueConstraint(fields=["task_id"], name="task_once", condition=~Q(task_id="")),
+        ]
+        indexes = [
+            # The gallery: newest first within an account; the state filter; the search reads only the index.
+            models.Index(fields=["account", "-created_at", "-id"], name="gallery", condition=Q(deleted_at=None)),
+            models.Index(
+                fields=["account", "state", "-created_at", "-id"], name="gallery_by_state", condition=Q(deleted_at=None)
+            ),
+            models.Index(
+                fields=["account", "-created_at", "-id", "search_text"],
+                name="gallery_search",
+                condition=Q(deleted_at=None),
+            ),
+            models.Index(fields=["template_id"], name="by_template_id", condition=~Q(template_id="")),
+            # What the conductor and the sweep ask for: few rows among many settled ones.
+            models.Index(fields=["state", "next_look_at"], name="unsettled", condition=~Q(state__in=sorted(SETTLED))),
+            models.Index(fields=["deleted_at"], name="trash", condition=Q(deleted_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing happens to it by itself any more."""
+        return State(self.state) in SETTLED
+
+    def words_to_search(self) -> str:
+        """What ``search_text`` must hold for the row as it is."""
+        return " ".join(filter(None, [self.name, self.clip.file_name, self.template_id, self.task_id])).lower()[:600]
+
+    def move(
+        self,
+        to: State,
+        *,
+        by: User | None = None,
+        guard: dict[str, Any] | None = None,
+        detail: dict[str, Any] | None = None,
+        **values: Any,
+    ) -> bool:
+        """Compare-and-set: the move happens only if the row still has this object's state (and ``guard``'s values).
+
+        Writes ``values``, the new state and an Event in one transaction; afterwards this object has them too. Returns
+        False when another process was first (nothing is written then). Raises IllegalMoveError for a move that the
+        table does not have.
+        """
+        start = State(self.state)
+        require_legal(start, to)
+        now = timezone.now()
+        written = {"state": to, "changed_at": now, **values}
+        with transaction.atomic():
+            same = ActionTemplate.objects.filter(pk=self.pk, state=start, **(guard or {}))
+            if not same.update(version=F("version") + 1, **written):
+                return False
+            Event.objects.create(
+                template=self,
+                kind=Event.Kind.MOVED,
+                start=start,
+                to=to,
+                attempt=values.get("attempt", self.attempt),
+                by=by,
+                detail=detail or {},
+                at=now,
+            )
+        for name, value in written.items():
+            setattr(self, name, value)
+        self.version += 1
+        return True
+
+
+class Event(models.Model):
+    """What happened to a template, and who did it. Append-only."""
+
+    class Kind(models.TextChoices):
+        """What sort of thing happened."""
+
+        STARTED = "started", _("Upload started")
+        MOVED = "moved", _("State changed")
+        RENAMED = "renamed", _("Renamed")
+        DELETED = "deleted", _("Deleted")
+        RESTORED = "restored", _("Restored")
+
+    template = models.ForeignKey(ActionTemplate, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=10, choices=Kind)
+    start = models.CharField(max_length=12, blank=True)
+    to = models.CharField(max_length=12, blank=True)
+    attempt = models.PositiveIntegerField(default=1)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    # Ids and codes: task_id, request_id, code, message, old and new name.
+    detail = models.JSONField(default=dict)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.to}"
+
+
+class Lease(models.Model):
+    """Who may do a thing that only one process may do. Taken, renewed and lost by conditional updates only."""
+
+    name = models.CharField(max_length=50, unique=True)
+    owner = models.CharField(max_length=100, blank=True)
+    until = models.DateTimeField()
+    # Goes up at each change of hands: an old holder is told from the new one by it.
+    epoch = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("lease")
+        verbose_name_plural = _("leases")
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.owner}"
+
+
+class Heartbeat(models.Model):
+    """When a background process last showed that it does work."""
+
+    name = models.CharField(max_length=50, unique=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
+
+    def __str__(self) -> str:
+        return self.name

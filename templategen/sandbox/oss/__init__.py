@@ -1,0 +1,1 @@
+"""The part of the sandbox that speaks the OSS protocol."""

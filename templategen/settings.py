@@ -1,0 +1,232 @@
+"""Every setting, from the environment only (docs: README, "Configuring").
+
+Safe defaults: DEBUG off, no default key. A secret NAME is also read from the file that NAME_FILE points at.
+What can be wrong with a value is a system check in ``templategen/checks.py``.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+
+
+def _secret_key(folder: Path) -> str:
+    """The signing key: from the environment, else one made once and kept in the data folder (mode 600)."""
+    given: str = env.str("SECRET_KEY", default="")
+    if given:
+        return given
+    path = folder / "secret_key"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # Written aside and linked into place: of two processes that start together one wins and both read the same.
+        mine = folder / f".secret_key.{os.getpid()}"
+        with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(64))
+        try:
+            os.link(mine, path)
+        except FileExistsError:
+            pass
+        finally:
+            mine.unlink()
+    return path.read_text()
+
+
+# --- Where things are ---
+DATA_DIR = Path(env.str("TEMPLATEGEN_DATA", default=str(BASE_DIR / "var"))).resolve()
+SITE_URL: str = env.str("TEMPLATEGEN_SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
+_site = urlsplit(SITE_URL)
+_https = _site.scheme == "https"
+
+# --- Django ---
+DEBUG: bool = env.bool("DEBUG", default=False)
+SECRET_KEY = _secret_key(DATA_DIR)
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[]) + [
+    host for host in {_site.hostname, "127.0.0.1", "localhost", "[::1]"} if host
+]
+ROOT_URLCONF = "templategen.urls"
+WSGI_APPLICATION = "templategen.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "accounts",
+    "templategen",
+    "django_q",
+    "django_htmx",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Every page but those marked @login_not_required asks for sign-in: forgetting a decorator closes, not opens.
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database ---
+# SQLite: WAL and IMMEDIATE keep web writers and the queue from "database is locked"; synchronous=FULL because a
+# claim that a power cut forgot would be sent, and paid for, a second time (docs/decisions/sqlite.md).
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'templategen.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 600
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# --- Who ---
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "accounts:sign_in"
+LOGIN_REDIRECT_URL = "web:home"
+LOGOUT_REDIRECT_URL = "accounts:sign_in"
+PASSWORD_RESET_TIMEOUT = 24 * 3600
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# --- Mail: to the console unless EMAIL_URL (smtp+tls://user:password@host:587) is given ---
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL: str = env.str(
+    "DEFAULT_FROM_EMAIL", default=f"Templategen <noreply@{_site.hostname or 'localhost'}>"
+)
+
+# --- Languages and time ---
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LOCALE_PATHS = [BASE_DIR / "templategen" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
+
+# --- Static files: hashed names, import paths inside ES modules rewritten too ---
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "templategen.staticfiles.ModuleManifestStorage"},
+}
+
+# --- Doors ---
+CSRF_TRUSTED_ORIGINS: list[str] = [SITE_URL, *env.list("CSRF_TRUSTED_ORIGINS", default=[])]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if env.bool("TEMPLATEGEN_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# A plain form post spools a clip to disk, never to memory; what is larger than any clip may be is read past, not kept.
+FILE_UPLOAD_HANDLERS = [
+    "templategen.web.spool.TooLargeHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+FILE_UPLOAD_TEMP_DIR: str | None = env.str("TEMPLATEGEN_SPOOL", default="") or None
+
+# --- Alibaba: OSS and DashScope, or the sandbox where nothing is configured ---
+DASHSCOPE_API_KEY: str = env.str("DASHSCOPE_API_KEY", default="")
+OSS_ACCESS_KEY_ID: str = env.str("OSS_ACCESS_KEY_ID", default="")
+OSS_ACCESS_KEY_SECRET: str = env.str("OSS_ACCESS_KEY_SECRET", default="")
+OSS_BUCKET: str = env.str("OSS_BUCKET", default="")
+USE_SANDBOX = not (DASHSCOPE_API_KEY or OSS_ACCESS_KEY_ID or OSS_ACCESS_KEY_SECRET or OSS_BUCKET)
+SANDBOX_URL: str = env.str("TEMPLATEGEN_SANDBOX_URL", default="http://127.0.0.1:9000").rstrip("/")
+
+DASHSCOPE_BASE_URL: str = env.str("DASHSCOPE_BASE_URL", default="https://dashscope.aliyuncs.com/api/v1").rstrip("/")
+DASHSCOPE_WORKSPACE: str = env.str("DASHSCOPE_WORKSPACE", default="")
+DASHSCOPE_MODEL: str = env.str("DASHSCOPE_MODEL", default="animate-anyone-template-gen2")
+DASHSCOPE_TRAILING_SLASH: bool = env.bool("DASHSCOPE_TRAILING_SLASH", default=True)
+DASHSCOPE_TIMEOUT_SECONDS: float = env.float("DASHSCOPE_TIMEOUT_SECONDS", default=30.0)
+# Tasks of ours at Alibaba at once. Its own limit is one running task an account; more would only wait in its line.
+DASHSCOPE_SLOTS: int = env.int("DASHSCOPE_SLOTS", default=1)
+
+OSS_REGION: str = env.str("OSS_REGION", default="cn-beijing")
+OSS_ENDPOINT: str = env.str("OSS_ENDPOINT", default=f"https://oss-{OSS_REGION}.aliyuncs.com")
+# What browsers and DashScope are sent to: an own domain (CNAME) where the default host is closed to the bucket.
+OSS_PUBLIC_ENDPOINT: str = env.str("OSS_PUBLIC_ENDPOINT", default="") or OSS_ENDPOINT
+
+if USE_SANDBOX:
+    # The sandbox's fixed words: it listens on loopback only and guards nothing of value.
+    DASHSCOPE_API_KEY, OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET = "sk-sandbox", "sandbox", "sandbox-secret"
+    OSS_BUCKET = "templategen"
+    DASHSCOPE_BASE_URL = f"{SANDBOX_URL}/api/v1"
+    OSS_ENDPOINT = OSS_PUBLIC_ENDPOINT = SANDBOX_URL
+
+# --- Lives of signed URLs, in seconds (OSS refuses more than 7 days) ---
+PART_URL_SECONDS: int = env.int("PART_URL_SECONDS", default=3600)
+MEDIA_URL_SECONDS: int = env.int("MEDIA_URL_SECONDS", default=900)
+# Must outlast the wait in Alibaba's line, not only the download: when it downloads is not documented.
+TASK_URL_SECONDS: int = env.int("TASK_URL_SECONDS", default=24 * 3600)
+
+# Days that a deleted template and its video are kept, in case; days that an unfinished upload is kept.
+TRASH_DAYS: int = env.int("TRASH_DAYS", default=30)
+UPLOAD_DAYS: int = env.int("UPLOAD_DAYS", default=1)
+
+# --- Queue (docs/decisions/queue.md; the figures behind each value) ---
+Q_CLUSTER = {
+    "name": "templategen",
+    "orm": "default",
+    "workers": env.int("WORKERS", default=2),
+    "timeout": 120,
+    # > timeout + 3 + the longest wait in the internal queue (queue_limit x timeout / workers)
+    "retry": 600,
+    "queue_limit": 2,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "catch_up": False,
+    "poll": 0.2,
+    "label": _("Queue"),
+}
+
+# --- Logs ---
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"fields": {"()": "templategen.logs.FieldsFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "fields"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
+        "oss2": {"level": "WARNING"},
+    },
+}

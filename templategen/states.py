@@ -1,0 +1,66 @@
+"""The states of a template and the table of moves between them. docs/states.md draws it."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class State(models.TextChoices):
+    """Where a template is on its way from upload to template ID. The labels are what people read on the pages."""
+
+    UPLOADING = "uploading", _("Uploading")
+    CHECKING = "checking", _("Checking")
+    BLOCKED = "blocked", _("Blocked")
+    QUEUED = "queued", _("Waiting")
+    SUBMITTING = "submitting", _("Submitting")
+    UNCONFIRMED = "unconfirmed", _("Unconfirmed")
+    PENDING = "pending", _("In line at Alibaba")
+    RUNNING = "running", _("Being made")
+    READY = "ready", _("Ready")
+    FAILED = "failed", _("Failed")
+    LOST = "lost", _("Lost")
+    CANCELED = "canceled", _("Canceled")
+
+
+# Every legal move. A move is compare-and-set (models.ActionTemplate.move) and leaves an Event.
+MOVES: dict[State, frozenset[State]] = {
+    State.UPLOADING: frozenset({State.CHECKING, State.CANCELED}),
+    State.CHECKING: frozenset({State.QUEUED, State.BLOCKED}),
+    # To QUEUED when what blocked has passed (quota); to CHECKING when a check that could not be done is asked again.
+    State.BLOCKED: frozenset({State.QUEUED, State.CHECKING, State.CANCELED}),
+    State.QUEUED: frozenset({State.SUBMITTING, State.CANCELED}),
+    # To QUEUED: provably never sent, or refused for a passing cause.
+    State.SUBMITTING: frozenset({State.PENDING, State.QUEUED, State.FAILED, State.UNCONFIRMED}),
+    # To PENDING: found in the task list. To QUEUED: proved absent, or a person decided to send it again.
+    State.UNCONFIRMED: frozenset({State.PENDING, State.QUEUED, State.CANCELED}),
+    State.PENDING: frozenset({State.RUNNING, State.READY, State.FAILED, State.LOST, State.CANCELED}),
+    State.RUNNING: frozenset({State.READY, State.FAILED, State.LOST, State.CANCELED}),
+    State.READY: frozenset(),
+    State.FAILED: frozenset({State.QUEUED}),
+    State.LOST: frozenset({State.QUEUED}),
+    State.CANCELED: frozenset({State.QUEUED}),
+}
+
+# Nothing happens to these by itself: the page need not ask about them again.
+SETTLED = frozenset({State.BLOCKED, State.READY, State.FAILED, State.LOST, State.CANCELED})
+# A task may exist at Alibaba: the credential's slot is taken.
+AT_SERVICE = frozenset({State.SUBMITTING, State.UNCONFIRMED, State.PENDING, State.RUNNING})
+# A task is known to exist: the conductor looks at it.
+WATCHED = frozenset({State.PENDING, State.RUNNING})
+# A person may try again without a new upload (a new attempt).
+RETRYABLE = frozenset({State.BLOCKED, State.FAILED, State.LOST, State.CANCELED})
+# A person may stop it: nothing has begun that would be paid for.
+CANCELABLE = frozenset({State.UPLOADING, State.QUEUED, State.PENDING})
+# A person may delete it: no task is under way whose ID could be lost.
+DELETABLE = frozenset({State.BLOCKED, State.READY, State.FAILED, State.LOST, State.CANCELED})
+# An answer that never came: a person may decide.
+UNDECIDED = frozenset({State.UNCONFIRMED})
+
+
+class IllegalMoveError(Exception):
+    """A move that the table does not have: a bug, never a user's doing."""
+
+
+def require_legal(start: State, to: State) -> None:
+    """Raise IllegalMoveError unless the table has the move."""
+    if to not in MOVES[start]:
+        raise IllegalMoveError(f"{start} -> {to}")

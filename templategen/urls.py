@@ -1,0 +1,13 @@
+"""The root of the URL map: each area lists its own."""
+
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("jsi18n/", login_not_required(JavaScriptCatalog.as_view(packages=["templategen"])), name="jsi18n"),
+    path("", include("accounts.urls")),
+    path("", include("templategen.web.urls")),
+]

@@ -1,0 +1,89 @@
+"""What is known of a clip, and the verdicts on it: plain values, JSON both ways."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+Verdict = Literal["pass", "warn", "fail"]
+Measured = float | str | None
+LimitValue = dict[str, float | str | bool | list[str] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A clip as its own sample tables describe it, not as its header claims.
+
+    Sides are in pixels as shown, after rotation; times are seconds; `None` means not known from the bytes at hand
+    (only so for a fragmented MP4 of which no more than slices were read).
+    """
+
+    container: str  # "mp4", "mov", "avi", or FFmpeg's name of another one
+    codec: str  # FFmpeg's name: "h264", "hevc", "mpeg4"
+    size_bytes: int
+    width: int
+    height: int
+    rotation: int  # degrees clockwise to show the picture upright: 0, 90, 180, 270
+    fps: float | None  # frames / duration_s, the real average
+    variable_fps: bool
+    frames: int | None
+    duration_s: float | None  # of the video track, edit list applied
+    claimed_duration_s: float | None  # what the header says
+    container_duration_s: float | None  # of the longest track
+    has_audio: bool
+    audio_codec: str | None
+    video_streams: int
+    streams: int
+    pixel_format: str | None
+    sample_aspect: str | None  # "1:1"; None where the clip does not say
+    fragmented: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, `from_dict` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Ignore keys of another version. TypeError or ValueError where a value is missing or of the wrong type."""
+        known = {field.name: data[field.name] for field in dataclasses.fields(cls) if field.name in data}
+        facts = cls(**known)
+        facts._check()
+        return facts
+
+    def _check(self) -> None:
+        for name in ("container", "codec"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is not a text")
+        for name in ("size_bytes", "width", "height", "rotation", "video_streams", "streams"):
+            if type(getattr(self, name)) is not int:
+                raise TypeError(f"{name} is not a whole number")
+        for name in ("fps", "frames", "duration_s", "claimed_duration_s", "container_duration_s"):
+            value = getattr(self, name)
+            if value is not None and (type(value) not in (int, float) or not math.isfinite(value)):
+                raise ValueError(f"{name} is not a finite number")
+        for name in ("audio_codec", "pixel_format", "sample_aspect"):
+            if not isinstance(getattr(self, name), str | None):
+                raise TypeError(f"{name} is not a text")
+        for name in ("variable_fps", "has_audio", "fragmented"):
+            if type(getattr(self, name)) is not bool:
+                raise TypeError(f"{name} is not true or false")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule's verdict on a clip. `measured` and `limit` are numbers and codes; texts live in finding_texts."""
+
+    rule: str
+    verdict: Verdict
+    measured: Measured
+    limit: LimitValue | None
+    code: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, `from_dict` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """KeyError where a part is missing."""
+        return cls(data["rule"], data["verdict"], data["measured"], data["limit"], data["code"])

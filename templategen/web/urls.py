@@ -1,0 +1,6 @@
+"""The product's pages."""
+
+from django.urls import URLPattern
+
+app_name = "web"
+urlpatterns: list[URLPattern] = []
