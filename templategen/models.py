@@ -102,6 +102,8 @@ class ActionTemplate(models.Model):
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     # The next time somebody has to do something about the row: check it again, hand it over, look at its task.
     next_look_at = models.DateTimeField(default=timezone.now)
+    # Since when it waits for its turn: first come, first served within an account.
+    queued_at = models.DateTimeField(null=True)
     # Whoever holds the token did the claim; a message with another token is stale.
     claim_token = models.CharField(max_length=32, blank=True)
     claimed_at = models.DateTimeField(null=True)
@@ -197,6 +199,7 @@ class ActionTemplate(models.Model):
                 start=start,
                 to=to,
                 attempt=values.get("attempt", self.attempt),
+                task_id=values.get("task_id", self.task_id),
                 by=by,
                 detail=detail or {},
                 at=now,
@@ -224,8 +227,10 @@ class Event(models.Model):
     start = models.CharField(max_length=12, blank=True)
     to = models.CharField(max_length=12, blank=True)
     attempt = models.PositiveIntegerField(default=1)
+    # The task as of then: a retry clears the row's own, and a task must never be taken for nobody's.
+    task_id = models.CharField(max_length=100, blank=True)
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
-    # Ids and codes: task_id, request_id, code, message, old and new name.
+    # Ids and codes: request_id, template_id, code, message, old and new name.
     detail = models.JSONField(default=dict)
     at = models.DateTimeField(default=timezone.now)
 
@@ -233,6 +238,7 @@ class Event(models.Model):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["at", "pk"]
+        indexes = [models.Index(fields=["task_id"], name="event_by_task", condition=~Q(task_id=""))]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.to}"

@@ -1,0 +1,215 @@
+"""DashScope's asynchronous tasks, as far as action templates need them.
+
+Facts: "API page" = animate-anyone-template-api (October 2025), "task page" = "Asynchronous task management API" (March
+2026), "error page" = "Error messages". This module knows no Django and logs nothing.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import requests
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from templategen.clients.http import TimeoutSession
+
+# "SUCCEED" stands in the API page's table, "SUCCEEDED" in its sample and in the SDK.
+SUCCESS_WORDS = frozenset({"SUCCEEDED", "SUCCEED"})
+FAILED_WORD, CANCELED_WORD, UNKNOWN_WORD, PENDING_WORD = "FAILED", "CANCELED", "UNKNOWN", "PENDING"
+
+
+class DashScopeError(Exception):
+    """A call that did not do what was asked."""
+
+
+class NeverSentError(DashScopeError):
+    """The request provably did not reach DashScope (no connection was made): asking again costs nothing."""
+
+
+class UnknownOutcomeError(DashScopeError):
+    """The request left, no usable answer came: DashScope may have done it, or not (error page: 500, 503)."""
+
+
+class RefusedError(DashScopeError):
+    """DashScope answered and said no: nothing was made.
+
+    ``status`` is the HTTP status, ``code`` and ``message`` DashScope's own, ``request_id`` what its support asks for,
+    ``retry_after`` seconds where the answer named them.
+    """
+
+    def __init__(
+        self, *, status: int, code: str, message: str, request_id: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Task:
+    """What DashScope says of one task (API page, "Task status query"); missing fields are empty."""
+
+    task_id: str
+    status: str
+    template_id: str = ""
+    video_duration: float | None = None
+    video_ratio: str = ""
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    answer: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """Done, with a template ID."""
+        return self.status in SUCCESS_WORDS
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """One page of the task list (task page, "Batch query"); it never carries template IDs."""
+
+    rows: list[dict[str, Any]]
+    page: int
+    pages: int
+    total: int
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _section(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    section = answer.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _never_left(problem: requests.RequestException) -> bool:
+    """Whether no connection was made. ``requests`` says ConnectionError for "refused" and "cut off" alike."""
+    if isinstance(problem, requests.ConnectTimeout):
+        return True
+    reason = getattr(problem.args[0], "reason", None) if problem.args else None
+    return isinstance(reason, (NewConnectionError, NameResolutionError))
+
+
+class DashScope:
+    """One API key's view of the service."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        model: str,
+        workspace: str = "",
+        trailing_slash: bool = True,
+        timeout: float = 30.0,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self.model = model
+        self._submit_path = "/services/aigc/image2video/aa-template-generation" + ("/" if trailing_slash else "")
+        self._session = TimeoutSession(timeout=timeout)
+        self._session.headers["Authorization"] = f"Bearer {api_key}"
+        if workspace:
+            self._session.headers["X-DashScope-WorkSpace"] = workspace
+
+    def submit_template(self, *, video_url: str) -> Task:
+        """Ask for an action template of the clip at ``video_url``: **a paid call**, sent exactly once.
+
+        Raises RefusedError (nothing made), NeverSentError (nothing made) or UnknownOutcomeError (maybe made: not to
+        be sent again). API page, "Task submission".
+        """
+        answer = self._call(
+            "POST",
+            self._submit_path,
+            json={"model": self.model, "input": {"video_url": video_url}, "parameters": {}},
+            headers={"X-DashScope-Async": "enable"},
+        )
+        task = self._task(answer)
+        if not task.task_id:
+            raise UnknownOutcomeError("a success without a task_id")
+        return task
+
+    def get_task(self, task_id: str) -> Task:
+        """The task as it is now. A task that is not there, or another account's, has status UNKNOWN (task page)."""
+        return self._task(self._call("GET", f"/tasks/{task_id}"))
+
+    def list_tasks(
+        self, *, start: datetime | None = None, end: datetime | None = None, page: int = 1, page_size: int = 10
+    ) -> TaskPage:
+        """Tasks of this model in a window of at most 24 hours; without bounds the last 24 hours (task page).
+
+        The filters' time zone is not documented; ``start`` and ``end`` go out as the clock of the zone they carry.
+        """
+        params: dict[str, str | int] = {"model_name": self.model, "page_no": page, "page_size": page_size}
+        for name, bound in (("start_time", start), ("end_time", end)):
+            if bound is not None:
+                params[name] = bound.strftime("%Y%m%d%H%M%S")
+        answer = self._call("GET", "/tasks/", params=params)
+        rows = answer.get("data")
+        return TaskPage(
+            rows=[row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [],
+            page=page,
+            pages=int(_number(answer.get("total_page")) or 0),
+            total=int(_number(answer.get("total")) or 0),
+        )
+
+    def cancel_task(self, task_id: str) -> None:
+        """Take a PENDING task out of the line; RefusedError with UnsupportedOperation when it has begun (task page)."""
+        self._call("POST", f"/tasks/{task_id}/cancel")
+
+    def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        try:
+            response = self._session.request(method, self._base + path, **kwargs)
+        except requests.RequestException as problem:
+            if _never_left(problem):
+                raise NeverSentError(type(problem).__name__) from problem
+            raise UnknownOutcomeError(type(problem).__name__) from problem
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            answer = {}
+            if response.ok:
+                raise UnknownOutcomeError("a success without JSON")
+        if response.ok:
+            return answer
+        # Matched against None nowhere: requests calls a 4xx answer "false".
+        if response.status_code >= 500 or response.is_redirect:
+            raise UnknownOutcomeError(f"{response.status_code} {_text(answer.get('code'))}".strip())
+        raise RefusedError(
+            status=response.status_code,
+            code=_text(answer.get("code")),
+            message=_text(answer.get("message")),
+            request_id=_text(answer.get("request_id")),
+            retry_after=_retry_after(response),
+        )
+
+    @staticmethod
+    def _task(answer: dict[str, Any]) -> Task:
+        output, usage = _section(answer, "output"), _section(answer, "usage")
+        return Task(
+            task_id=_text(output.get("task_id")),
+            status=_text(output.get("task_status")),
+            template_id=_text(output.get("template_id")),
+            video_duration=_number(usage.get("video_duration")),
+            video_ratio=_text(usage.get("video_ratio")),
+            code=_text(output.get("code")),
+            message=_text(output.get("message")),
+            request_id=_text(answer.get("request_id")),
+            answer=answer,
+        )
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds named by Retry-After; the date form is not used by DashScope."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None

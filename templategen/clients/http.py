@@ -1,0 +1,26 @@
+"""One HTTP session for what leaves the machine: a time-out that no call can forget, and no retries of its own."""
+
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+
+class TimeoutSession(requests.Session):
+    """A session whose requests end after ``timeout`` seconds (connect and each read) unless a call says otherwise.
+
+    Redirects are not followed: neither service sends them, and a key must not travel to another host.
+    """
+
+    def __init__(self, *, timeout: float, pool: int = 8) -> None:
+        super().__init__()
+        self.timeout = timeout
+        adapter = HTTPAdapter(max_retries=0, pool_maxsize=pool)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """As ``requests.Session.request``, with the default time-out."""
+        kwargs.setdefault("timeout", self.timeout)
+        kwargs.setdefault("allow_redirects", False)
+        return super().request(method, url, *args, **kwargs)
