@@ -33,7 +33,7 @@ class Config:
     buckets: tuple[str, ...] = ("templategen",)
     region: str = "cn-beijing"
     access_key_id: str = "sandbox"
-    access_key_secret: str = "sandbox-secret"
+    access_key_secret: str = "sandbox-secret"  # noqa: S105  (no secret: it opens nothing but this stand-in)
     api_keys: Mapping[str, str] = dataclasses.field(default_factory=lambda: {"sk-sandbox": "sandbox"})
     seed: str | None = None
     settings: Settings = Settings()
@@ -78,7 +78,7 @@ def _check(name: str, value: object) -> None:
 
 
 class LiveSettings:
-    """The settings of a running sandbox: one frozen value, replaced as a whole, with a signal for those who wait on it."""
+    """The settings of a running sandbox: one frozen value, replaced as a whole, with a signal for who waits on it."""
 
     def __init__(self, settings: Settings) -> None:
         self._value = settings

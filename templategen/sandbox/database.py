@@ -1,8 +1,8 @@
 """The sandbox's memory: one SQLite file for everything but the bytes of objects.
 
-One connection behind one lock is enough here (a stand-in serves a handful of clients) and leaves no room for "database is
-locked". Write-ahead logging with `synchronous=NORMAL` survives a kill -9 of the process; it does not promise to survive
-a power cut.
+One connection behind one lock is enough here (a stand-in serves a handful of clients) and leaves no room for "database
+is locked". Write-ahead logging with `synchronous=NORMAL` survives a kill -9 of the process; it does not promise to
+survive a power cut.
 """
 
 import sqlite3
@@ -23,8 +23,9 @@ CREATE TABLE IF NOT EXISTS parts (
     upload TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, crc TEXT,
     modified REAL NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (upload, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tasks (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, api_key_id TEXT NOT NULL,
-    request_id TEXT NOT NULL, model TEXT NOT NULL, video_url TEXT NOT NULL, status TEXT NOT NULL, submitted REAL NOT NULL,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL UNIQUE, account TEXT NOT NULL,
+    api_key_id TEXT NOT NULL, request_id TEXT NOT NULL, model TEXT NOT NULL, video_url TEXT NOT NULL,
+    status TEXT NOT NULL, submitted REAL NOT NULL,
     scheduled REAL, ended REAL, checked INTEGER NOT NULL DEFAULT 0, code TEXT, message TEXT, duration REAL,
     template_id TEXT, forgotten INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS tasks_by_account ON tasks (account, submitted);

@@ -1,9 +1,9 @@
 """The HTTP/1.1 server: threads, keep-alive, streaming both ways, nothing about what is served.
 
-The standard library's server, with what matters for a storage stand-in: `Expect: 100-continue` is answered only when the
-body is really wanted (a refused upload then never sends its bytes), bodies are read straight into a reusable buffer,
-files go out with sendfile, and a body nobody wanted is read away before the connection is used again, so that the
-client gets to see the refusal instead of a reset connection.
+The standard library's server, with what matters for a storage stand-in: `Expect: 100-continue` is answered only when
+the body is really wanted (a refused upload then never sends its bytes), bodies are read straight into a reusable
+buffer, files go out with sendfile, and a body nobody wanted is read away before the connection is used again, so that
+the client gets to see the refusal instead of a reset connection.
 """
 
 import http.server
@@ -47,7 +47,7 @@ class ChunkedReader:
                 while self._file.readline(1024).strip():
                     pass
                 return 0
-        count = int(self._file.readinto1(view[: self._left]))  # type: ignore[attr-defined]
+        count = int(self._file.readinto1(view[: self._left]))
         if count == 0:
             raise ValueError("a chunk ended too early")
         self._left -= count
@@ -72,7 +72,7 @@ class PlainReader:
     def readinto(self, view: memoryview, /) -> int:
         """As many bytes as one read gives."""
         self._handler.say_continue()
-        return int(self._handler.rfile.readinto1(view))  # type: ignore[attr-defined]
+        return int(self._handler.rfile.readinto1(view))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -110,7 +110,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (OSError, ClientGoneError):
             self.close_connection = True
 
-    def _any(self) -> None:
+    def answer_one(self) -> None:
+        """Read one request, have it answered, send the answer."""
         try:
             request = self._request()
         except BadRequestError as error:
@@ -132,8 +133,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True  # the client may or may not send its body now: start afresh
         self._send(response, head=self.command == "HEAD")
         self._drain(request.body)
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = do_PATCH = _any
 
     def _request(self) -> Request:
         if not self.path.startswith("/"):
@@ -215,9 +214,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the library's name)
         """The library's own lines (parse errors) only matter when debugging; they may hold addresses."""
         log.debug("http: %s", format)
+
+
+for _method in _METHODS:
+    setattr(Handler, f"do_{_method}", Handler.answer_one)
 
 
 def _phrase(status: int) -> str:
@@ -265,4 +268,4 @@ class Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A connection that broke is no event worth a traceback."""
-        log.debug("connection failed", exc_info=True)
+        log.debug("connection failed")

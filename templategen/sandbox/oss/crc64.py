@@ -1,14 +1,16 @@
 """CRC-64/XZ (ECMA-182), which OSS sends as `x-oss-hash-crc64ecma`.
 
-Computed only with crcmod's compiled extension: the pure Python version would be slower than the network, and OSS clients
-take a missing header for "not checked".
+Computed only with crcmod's compiled extension: the pure Python version would be slower than the network, and OSS
+clients take a missing header for "not checked".
 """
+
+from functools import lru_cache
 
 import crcmod.crcmod
 
 _POLYNOMIAL = 0x142F0E1EBA9EA3693
 _ONES = 0xFFFFFFFFFFFFFFFF
-AVAILABLE: bool = bool(crcmod.crcmod._usingExtension)
+AVAILABLE: bool = bool(crcmod.crcmod._usingExtension)  # noqa: SLF001  (the only way to know)
 _table_crc = crcmod.crcmod.mkCrcFun(_POLYNOMIAL, initCrc=0, xorOut=_ONES, rev=True)
 _REVERSED = 0xC96C5795D7870F42
 
@@ -26,14 +28,21 @@ def combine(first: int, second: int, second_length: int) -> int:
     """
     if second_length == 0:
         return first
+    return _times(_zero_bytes(second_length), first) ^ second
+
+
+@lru_cache(maxsize=16)
+def _zero_bytes(count: int) -> list[int]:
+    """The map that `count` zero bytes apply to a CRC (kept: the parts of an upload mostly have one length)."""
     matrix = [_REVERSED] + [1 << bit for bit in range(63)]  # one zero bit
-    matrix = _square(_square(matrix))  # four zero bits
-    while second_length:
-        matrix = _square(matrix)
-        if second_length & 1:
-            first = _times(matrix, first)
-        second_length >>= 1
-    return first ^ second
+    power = _square(_square(_square(matrix)))  # one zero byte
+    result = [1 << bit for bit in range(64)]
+    while count:
+        if count & 1:
+            result = [_times(power, row) for row in result]
+        power = _square(power)
+        count >>= 1
+    return result
 
 
 def _times(matrix: list[int], vector: int) -> int:
