@@ -1,0 +1,190 @@
+"""What went wrong, why, and what to do: our words for each code, whatever words the service uses.
+
+Codes of DashScope: the API page's own table and the "Error messages" page (alibaba.md 1.3 and 5). Our own codes are
+in lower case. The raw code, message and request ID stay on the row and are shown beside.
+"""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from templategen.models import ActionTemplate
+from templategen.states import State
+
+Text = str | Promise
+
+
+@dataclass(frozen=True)
+class ErrorText:
+    """Three short sentences."""
+
+    what: Text
+    why: Text
+    fix: Text
+
+
+_OTHER_CLIP = _("Choose another clip, or cut or film it anew, and upload it.")
+_TRY_AGAIN = _("Try again; the stored video is used, nothing is uploaded a second time.")
+_ADMIN = _("Nothing to do for you: it goes on by itself once the site's administrator has mended it (doctor command).")
+_UNREADABLE = _("Alibaba could not fetch the video.")
+_FIRST_FRAME = _("Alibaba refused the first frame.")
+
+_BY_CODE: dict[str, ErrorText] = {
+    # --- ours ---
+    "limits": ErrorText(
+        _("The video breaks a limit."),
+        _("Alibaba takes only videos within the limits; the findings name the values."),
+        _("Mend the video as the findings say and upload it."),
+    ),
+    "check.storage": ErrorText(
+        _("The video could not be read for the check."),
+        _("The storage service did not give the bytes."),
+        _("It is tried again by itself."),
+    ),
+    "check.given_up": ErrorText(
+        _("The check was given up."),
+        _("It was begun several times and never came to an end."),
+        _("Try again; if it stays, convert the video to MP4 (H.264) and upload that."),
+    ),
+    "clip.gone": ErrorText(
+        _("The stored video is gone."),
+        _("The storage service has no such object; somebody or a lifecycle rule removed it."),
+        _("Upload the video again."),
+    ),
+    "storage": ErrorText(
+        _("The upload could not be begun."), _("The storage service did not answer."), _("Choose the file again.")
+    ),
+    "dashscope.unreachable": ErrorText(
+        _("Alibaba could not be reached."), _("No connection was made; nothing was sent."), _("It is tried again by itself.")
+    ),
+    "unconfirmed": ErrorText(
+        _("It was sent to Alibaba, and no answer came."),
+        _("It may have been taken, and billed, or not. It is not sent a second time blindly."),
+        _("The list of tasks at Alibaba is being looked through; this takes about a minute."),
+    ),
+    "unconfirmed.person": ErrorText(
+        _("It was sent to Alibaba, no answer came, and the list of tasks does not tell."),
+        _("It may have been taken, and billed, or not."),
+        _("Decide: send it again (it may be paid for twice), or look into Alibaba's console first."),
+    ),
+    "lost": ErrorText(
+        _("Alibaba no longer knows the task."),
+        _("Results are kept about 24 hours; after that the template ID cannot be had."),
+        _("Try again: it is made, and billed, once more."),
+    ),
+    "failed": ErrorText(
+        _("Alibaba could not make the template."), _("It gave no reason."), _("Try again; if it fails again, try another clip.")
+    ),
+    # --- the API page's own table ---
+    "InvalidParameter": ErrorText(
+        _("Alibaba refused the request."), _("A parameter was missing or wrong."), _("Report it to the site's administrator.")
+    ),
+    "InvalidURL.ConnectionRefused": ErrorText(
+        _UNREADABLE, _("The storage address refused the connection, or its signature had run out."), _TRY_AGAIN
+    ),
+    "InvalidURL.Timeout": ErrorText(_UNREADABLE, _("The download took longer than 60 seconds."), _TRY_AGAIN),
+    "InvalidFile.Size": ErrorText(
+        _("The file is too large."), _("A video must be smaller than 200 MB."), _("Shorten or compress it and upload it.")
+    ),
+    "InvalidFile.Resolution": ErrorText(
+        _("The picture is too small or too large."),
+        _("Each side must have 200 to 2048 pixels."),
+        _("Scale the video and upload it."),
+    ),
+    "InvalidFile.Duration": ErrorText(
+        _("The video is too short or too long."), _("It must last 2 to 60 seconds."), _("Cut the video and upload it.")
+    ),
+    "InvalidFile.AspectRatio": ErrorText(
+        _("The picture is too narrow or too wide."), _("The ratio must be between 1:3 and 3:1."), _("Crop the video and upload it.")
+    ),
+    "InvalidFile.FPS": ErrorText(
+        _("The frame rate does not fit."),
+        _("At least 24 frames a second are needed."),
+        _("Export the video from its source with 24 frames a second or more."),
+    ),
+    "InvalidFile.Format": ErrorText(
+        _("The format is not taken."),
+        _("MP4, AVI or MOV with H.264 or H.265 is needed."),
+        _("Convert the video to MP4 (H.264) and upload it."),
+    ),
+    "InvalidFile.Openerror": ErrorText(
+        _("Alibaba cannot open the file as a video."),
+        _("It may be damaged or use an unusual encoding."),
+        _("Convert the video to MP4 (H.264) and upload it."),
+    ),
+    "InvalidFile.Content": ErrorText(
+        _FIRST_FRAME,
+        _("No person was found in it, or the person is too small or not clear."),
+        _("Begin the clip where one person is seen whole, large and sharp, and upload it."),
+    ),
+    "InvalidFile.FullBody": ErrorText(
+        _FIRST_FRAME,
+        _("The person is not seen whole."),
+        _("Begin the clip where one person is seen from head to foot, and upload it."),
+    ),
+    # --- the common page ---
+    "DataInspectionFailed": ErrorText(
+        _("Alibaba's content review refused the video."), _("It looks like content that is not allowed."), _OTHER_CLIP
+    ),
+    "InvalidParameter.DataInspection": ErrorText(_UNREADABLE, _("The content review could not load it."), _TRY_AGAIN),
+    "IPInfringementSuspect": ErrorText(
+        _("Alibaba's content review refused the video."), _("It may show somebody else's property."), _OTHER_CLIP
+    ),
+    "InvalidApiKey": ErrorText(
+        _("Waiting: the site's key is not taken."), _("Alibaba refused the API key."), _ADMIN
+    ),
+    "Arrearage": ErrorText(
+        _("Waiting: the site's Alibaba account is overdue."), _("A bill is open at Alibaba."), _ADMIN
+    ),
+    "AllocationQuota.FreeTierOnly": ErrorText(
+        _("Waiting: the free quota is used up."), _("The Alibaba account is set to use its free quota only."), _ADMIN
+    ),
+    "InternalError.Timeout": ErrorText(
+        _("Alibaba gave up."), _("The task had no result within 3 hours."), _("Try again: it may be billed once more.")
+    ),
+    "InternalError.Algo": ErrorText(
+        _("Alibaba's model failed on the video."), _("An error inside the service."), _("Try again; if it fails again, try another clip.")
+    ),
+}  # fmt: skip
+
+_BY_FAMILY: list[tuple[str, ErrorText]] = [
+    (
+        "Throttling",
+        ErrorText(_("Alibaba asked to wait."), _("Too many requests at once."), _("It is tried again by itself.")),
+    ),
+    ("InvalidURL", ErrorText(_UNREADABLE, _("The address did not work for Alibaba."), _TRY_AGAIN)),
+    ("InvalidFile", ErrorText(_("Alibaba refused the video."), _("It breaks a rule of the service."), _OTHER_CLIP)),
+    (
+        "InternalError",
+        ErrorText(_("Alibaba failed."), _("An error inside the service."), _("Try again; it may be billed once more.")),
+    ),
+]
+_SITE = ErrorText(
+    _("Waiting: Alibaba refused the site's request."),
+    _("The key, the bill or a permission of the site's Alibaba account is the cause."),
+    _ADMIN,
+)
+_OTHER = ErrorText(
+    _("Alibaba could not make the template."),
+    _("The service gave the code shown in the details."),
+    _("Try again; if it fails again, give the request ID to Alibaba's support."),
+)
+
+
+def explain(template: ActionTemplate) -> ErrorText | None:
+    """The texts for a row on which something went wrong; None where nothing did."""
+    code = template.error_code
+    if not code:
+        return None
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    for family, text in _BY_FAMILY:
+        if code.startswith(family):
+            return text
+    return _SITE if template.state == State.QUEUED else _OTHER
+
+
+def known_codes() -> frozenset[str]:
+    """The codes that have words of their own."""
+    return frozenset(_BY_CODE)
