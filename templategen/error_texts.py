@@ -56,7 +56,9 @@ _BY_CODE: dict[str, ErrorText] = {
         _("The upload could not be begun."), _("The storage service did not answer."), _("Choose the file again.")
     ),
     "dashscope.unreachable": ErrorText(
-        _("Alibaba could not be reached."), _("No connection was made; nothing was sent."), _("It is tried again by itself.")
+        _("Alibaba could not be reached."),
+        _("No connection was made; nothing was sent."),
+        _("It is tried again by itself."),
     ),
     "unconfirmed": ErrorText(
         _("It was sent to Alibaba, and no answer came."),
@@ -74,18 +76,24 @@ _BY_CODE: dict[str, ErrorText] = {
         _("Try again: it is made, and billed, once more."),
     ),
     "failed": ErrorText(
-        _("Alibaba could not make the template."), _("It gave no reason."), _("Try again; if it fails again, try another clip.")
+        _("Alibaba could not make the template."),
+        _("It gave no reason."),
+        _("Try again; if it fails again, try another clip."),
     ),
     # --- the API page's own table ---
     "InvalidParameter": ErrorText(
-        _("Alibaba refused the request."), _("A parameter was missing or wrong."), _("Report it to the site's administrator.")
+        _("Alibaba refused the request."),
+        _("A parameter was missing or wrong."),
+        _("Report it to the site's administrator."),
     ),
     "InvalidURL.ConnectionRefused": ErrorText(
         _UNREADABLE, _("The storage address refused the connection, or its signature had run out."), _TRY_AGAIN
     ),
     "InvalidURL.Timeout": ErrorText(_UNREADABLE, _("The download took longer than 60 seconds."), _TRY_AGAIN),
     "InvalidFile.Size": ErrorText(
-        _("The file is too large."), _("A video must be smaller than 200 MB."), _("Shorten or compress it and upload it.")
+        _("The file is too large."),
+        _("A video must be smaller than 200 MB."),
+        _("Shorten or compress it and upload it."),
     ),
     "InvalidFile.Resolution": ErrorText(
         _("The picture is too small or too large."),
@@ -96,7 +104,9 @@ _BY_CODE: dict[str, ErrorText] = {
         _("The video is too short or too long."), _("It must last 2 to 60 seconds."), _("Cut the video and upload it.")
     ),
     "InvalidFile.AspectRatio": ErrorText(
-        _("The picture is too narrow or too wide."), _("The ratio must be between 1:3 and 3:1."), _("Crop the video and upload it.")
+        _("The picture is too narrow or too wide."),
+        _("The ratio must be between 1:3 and 3:1."),
+        _("Crop the video and upload it."),
     ),
     "InvalidFile.FPS": ErrorText(
         _("The frame rate does not fit."),
@@ -131,9 +141,7 @@ _BY_CODE: dict[str, ErrorText] = {
     "IPInfringementSuspect": ErrorText(
         _("Alibaba's content review refused the video."), _("It may show somebody else's property."), _OTHER_CLIP
     ),
-    "InvalidApiKey": ErrorText(
-        _("Waiting: the site's key is not taken."), _("Alibaba refused the API key."), _ADMIN
-    ),
+    "InvalidApiKey": ErrorText(_("Waiting: the site's key is not taken."), _("Alibaba refused the API key."), _ADMIN),
     "Arrearage": ErrorText(
         _("Waiting: the site's Alibaba account is overdue."), _("A bill is open at Alibaba."), _ADMIN
     ),
@@ -144,9 +152,11 @@ _BY_CODE: dict[str, ErrorText] = {
         _("Alibaba gave up."), _("The task had no result within 3 hours."), _("Try again: it may be billed once more.")
     ),
     "InternalError.Algo": ErrorText(
-        _("Alibaba's model failed on the video."), _("An error inside the service."), _("Try again; if it fails again, try another clip.")
+        _("Alibaba's model failed on the video."),
+        _("An error inside the service."),
+        _("Try again; if it fails again, try another clip."),
     ),
-}  # fmt: skip
+}
 
 _BY_FAMILY: list[tuple[str, ErrorText]] = [
     (

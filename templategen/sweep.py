@@ -40,9 +40,12 @@ def _unsent_claims(now: datetime) -> None:
     stale = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at=None, claimed_at__lte=now - _LAUNCH_WAIT)
     for template in stale[:_AT_ONCE]:
         template.move(
-            State.QUEUED, guard={"sent_at": None, "claim_token": template.claim_token}, claim_token="", next_look_at=now,
+            State.QUEUED,
+            guard={"sent_at": None, "claim_token": template.claim_token},
+            claim_token="",
+            next_look_at=now,
             detail={"decision": "launch never began"},
-        )  # fmt: skip
+        )
 
 
 def _unanswered(now: datetime) -> None:
