@@ -1,0 +1,18 @@
+// Behaviours that any page may use, one file each. Markup asks for them by data- attributes; none is needed to use
+// the pages.
+
+import { listenForCopies } from "./copy.js";
+import { listenForDialogs } from "./confirm.js";
+import { keepFocus } from "./focus.js";
+import { sparePolling } from "./live.js";
+import { listenForMenus } from "./menus.js";
+import { listenForMessages } from "./messages.js";
+
+document.documentElement.classList.add("has-script");
+
+listenForCopies();
+listenForDialogs();
+listenForMenus();
+listenForMessages();
+keepFocus();
+sparePolling();

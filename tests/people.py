@@ -1,0 +1,20 @@
+"""People for tests: each a member of an account of their own."""
+
+from accounts.models import Account, Membership, Role, User
+
+PASSWORD = "a-long-enough-phrase"
+
+
+def make_person(email: str = "owner@example.com", account: str = "studio", *, password: str | None = PASSWORD) -> User:
+    """A user who is a member of the account with that short name, made if absent."""
+    person = User.objects.create_user(email=email, password=password)
+    home, _made = Account.objects.get_or_create(slug=account, defaults={"name": account.replace("-", " ").title()})
+    Membership.objects.create(user=person, account=home, role=Role.OWNER)
+    return person
+
+
+def account_of(person: User) -> Account:
+    """The account a person was made with."""
+    first = person.accounts.order_by("pk").first()
+    assert first is not None
+    return first
