@@ -4,7 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sandbox import Sandbox
+from accounts.models import User
+from templategen.clients import build
+from tests.people import make_person
+from tests.product import Product
+from tests.sandbox import Sandbox, free_port as any_free_port
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +32,41 @@ def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     process = Sandbox(tmp_path_factory.mktemp("sandbox"))
     yield process
     process.stop()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens."""
+    return any_free_port()
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """A member of the account "studio"."""
+    return make_person("owner@example.com", "studio")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """A member of another account, "elsewhere"."""
+    return make_person("stranger@example.com", "elsewhere")
+
+
+def point_at(sandbox: Sandbox, settings: object) -> None:
+    """Let the product's clients talk to this sandbox."""
+    for name, value in {
+        "SANDBOX_URL": sandbox.url,
+        "DASHSCOPE_BASE_URL": sandbox.api_url,
+        "OSS_ENDPOINT": sandbox.url,
+        "OSS_PUBLIC_ENDPOINT": sandbox.url,
+    }.items():
+        setattr(settings, name, value)
+    build.forget()
+
+
+@pytest.fixture
+def product(transactional_db: None, sandbox: Sandbox, settings: object) -> Iterator[Product]:
+    """The product's background work, against the running sandbox."""
+    point_at(sandbox, settings)
+    yield Product()
+    build.forget()

@@ -1,0 +1,153 @@
+"""The DashScope client, with HTTP faked: what goes out, and the three outcomes of a paid call."""
+
+import json
+
+import pytest
+import requests
+import responses
+
+from templategen.clients.dashscope import DashScope, NeverSentError, RefusedError, UnknownOutcomeError
+
+BASE = "https://dashscope.example/api/v1"
+SUBMIT = f"{BASE}/services/aigc/image2video/aa-template-generation/"
+# The API page's samples, their missing commas mended.
+SUBMITTED = {
+    "output": {"task_id": "a8532587-fa8c-4ef8-82be-0c46b17950d1", "task_status": "PENDING"},
+    "request_id": "7574ee8f-38a3-4b1e-9280-11c33ab46e51",
+}
+DONE = {
+    "request_id": "7574ee8f-38a3-4b1e-9280-11c33ab46e51",
+    "output": {
+        "task_id": "a8532587-fa8c-4ef8-82be-0c46b17950d1",
+        "task_status": "SUCCEEDED",
+        "template_id": "AACT.xxx.xxx-xxx.xxx",
+    },
+    "usage": {"video_duration": 10.23, "video_ratio": "standard"},
+}
+
+
+def client(**values):
+    return DashScope(**{"base_url": BASE, "api_key": "sk-test", "model": "animate-anyone-template-gen2", **values})
+
+
+@responses.activate
+def test_a_submit_goes_out_as_the_api_page_says():
+    responses.post(SUBMIT, json=SUBMITTED)
+    task = client(workspace="ws-1").submit_template(video_url="https://bucket.example/clip?sig=%2Ba")
+    sent = responses.calls[0].request
+    assert task.task_id == SUBMITTED["output"]["task_id"]
+    assert task.request_id == SUBMITTED["request_id"]
+    assert sent.headers["X-DashScope-Async"] == "enable"
+    assert sent.headers["Authorization"] == "Bearer sk-test"
+    assert sent.headers["X-DashScope-WorkSpace"] == "ws-1"
+    assert sent.headers["Content-Type"] == "application/json"
+    assert json.loads(sent.body) == {
+        "model": "animate-anyone-template-gen2",
+        "input": {"video_url": "https://bucket.example/clip?sig=%2Ba"},
+        "parameters": {},
+    }
+
+
+@responses.activate
+def test_the_trailing_slash_is_a_setting():
+    responses.post(SUBMIT.rstrip("/"), json=SUBMITTED)
+    client(trailing_slash=False).submit_template(video_url="https://x.example/")
+    assert responses.calls[0].request.url == SUBMIT.rstrip("/")
+
+
+@responses.activate
+def test_a_finished_task_has_its_template_id_and_usage():
+    responses.get(f"{BASE}/tasks/t1", json=DONE)
+    task = client().get_task("t1")
+    assert task.succeeded
+    assert (task.template_id, task.video_duration, task.video_ratio) == ("AACT.xxx.xxx-xxx.xxx", 10.23, "standard")
+
+
+@responses.activate
+@pytest.mark.parametrize("word", ["SUCCEED", "SUCCEEDED"])
+def test_both_words_for_success_count(word):
+    responses.get(f"{BASE}/tasks/t1", json={**DONE, "output": {**DONE["output"], "task_status": word}})
+    assert client().get_task("t1").succeeded
+
+
+@responses.activate
+def test_a_failed_task_may_have_no_code_and_no_message():
+    responses.get(f"{BASE}/tasks/t1", json={"output": {"task_id": "t1", "task_status": "FAILED"}})
+    task = client().get_task("t1")
+    assert (task.status, task.code, task.message) == ("FAILED", "", "")
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    "answer", [{}, {"output": None}, {"output": {"task_id": 7, "task_status": ["x"]}, "usage": []}]
+)
+def test_an_odd_answer_to_a_look_is_a_task_still_at_work(answer):
+    responses.get(f"{BASE}/tasks/t1", json=answer)
+    assert not client().get_task("t1").succeeded
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "Arrearage"), (401, "InvalidApiKey"), (429, "Throttling.RateQuota")]
+)
+def test_a_refusal_means_that_nothing_was_made(status, code):
+    responses.post(
+        SUBMIT, status=status, json={"code": code, "message": "no", "request_id": "r"}, headers={"Retry-After": "7"}
+    )
+    with pytest.raises(RefusedError) as caught:
+        client().submit_template(video_url="https://x.example/")
+    assert (caught.value.status, caught.value.code, caught.value.request_id, caught.value.retry_after) == (
+        status,
+        code,
+        "r",
+        7.0,
+    )
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    "problem",
+    [
+        {"status": 500, "json": {"code": "InternalError"}},
+        {"status": 503, "body": "busy"},
+        {"status": 302, "headers": {"Location": "https://elsewhere.example/"}},
+        {"status": 200, "body": "<html>"},
+        {"status": 200, "json": {"output": {}}},
+        {"body": requests.ReadTimeout("slow")},
+        {"body": requests.ConnectionError("Connection aborted", ConnectionResetError(104))},
+        {"body": requests.exceptions.ChunkedEncodingError("cut")},
+    ],
+)
+def test_without_a_usable_answer_the_outcome_is_unknown(problem):
+    responses.post(SUBMIT, **problem)
+    with pytest.raises(UnknownOutcomeError):
+        client().submit_template(video_url="https://x.example/")
+    assert len(responses.calls) == 1
+
+
+def test_a_refused_connection_was_never_sent(free_port):
+    with pytest.raises(NeverSentError):
+        client(base_url=f"http://127.0.0.1:{free_port}/api/v1").submit_template(video_url="https://x.example/")
+
+
+@responses.activate
+def test_a_connect_time_out_was_never_sent():
+    responses.post(SUBMIT, body=requests.ConnectTimeout("no route"))
+    with pytest.raises(NeverSentError):
+        client().submit_template(video_url="https://x.example/")
+
+
+@responses.activate
+def test_a_page_of_the_task_list():
+    rows = [{"task_id": "t1", "gmt_create": 1703079391896, "status": "RUNNING"}, "odd"]
+    responses.get(f"{BASE}/tasks/", json={"data": rows, "page_no": 1, "page_size": 10, "total_page": 3, "total": 21})
+    page = client().list_tasks()
+    assert (page.rows, page.pages, page.total) == (rows[:1], 3, 21)
+    assert "model_name=animate-anyone-template-gen2" in responses.calls[0].request.url
+
+
+@responses.activate
+def test_a_cancel_that_comes_too_late_is_a_refusal():
+    responses.post(f"{BASE}/tasks/t1/cancel", status=400, json={"code": "UnsupportedOperation"})
+    with pytest.raises(RefusedError, match="UnsupportedOperation"):
+        client().cancel_task("t1")
