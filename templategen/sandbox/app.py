@@ -31,7 +31,6 @@ class App:
     """The whole sandbox behind its port."""
 
     def __init__(self, config: Config) -> None:
-        config.data.mkdir(parents=True, exist_ok=True)
         self.settings = LiveSettings(config.settings)
         self.faults = Faults()
         self.database = Database(config.data / "sandbox.sqlite3")

@@ -1,6 +1,7 @@
 """The command line of the sandbox."""
 
 import argparse
+import fcntl
 import logging
 import signal
 import sys
@@ -8,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from templategen.sandbox.app import App
 from templategen.sandbox.config import BadSettingError, Config, Settings, changed
@@ -72,11 +74,12 @@ def config_from(options: argparse.Namespace) -> Config:
 def main(argv: Sequence[str], prog: str = "sandbox", data: Path | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. 2: it could not start, one line on stderr says why."""
     options = parser(prog, data).parse_args(argv)
-    level = logging.DEBUG if options.verbose else logging.WARNING
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, handlers=[handler])
     try:
         config = config_from(options)
+        lock = lock_folder(config.data)
         app = App(config)
     except (BadSettingError, OSError) as error:
         sys.stderr.write(f"{prog}: {error}\n")
@@ -89,8 +92,31 @@ def main(argv: Sequence[str], prog: str = "sandbox", data: Path | None = None) -
     app.runner.start()
     _serve(server)
     app.runner.stop()
-    app.database.close()
+    lock.close()
     return 0
+
+
+class LineFormatter(logging.Formatter):
+    """The message with its data behind it, as name=value."""
+
+    _usual = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        data = " ".join(f"{name}={value}" for name, value in record.__dict__.items() if name not in self._usual)
+        return f"{super().format(record)} {data}".rstrip()
+
+
+def lock_folder(data: Path) -> IO[str]:
+    """Hold the data folder for this process alone; raises OSError when another sandbox has it."""
+    data.mkdir(parents=True, exist_ok=True)
+    file = (data / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise OSError(f"another sandbox already uses the folder {data}; stop it or choose another --data") from None
+    return file
 
 
 def _serve(server: Server) -> None:

@@ -45,7 +45,7 @@ class BadSettingError(ValueError):
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     "run_seconds": (0, 86_400),
-    "running_tasks": (0, 100),
+    "running_tasks": (0, 1000),
     "retention_hours": (0, 8_760),
     "submits_per_second": (1, 1_000_000),
     "queries_per_second": (1, 1_000_000),

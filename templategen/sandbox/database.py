@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     scheduled REAL, ended REAL, checked INTEGER NOT NULL DEFAULT 0, code TEXT, message TEXT, duration REAL,
     template_id TEXT, forgotten INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS tasks_by_account ON tasks (account, submitted);
-CREATE INDEX IF NOT EXISTS tasks_by_status ON tasks (status);
+CREATE INDEX IF NOT EXISTS tasks_by_status ON tasks (status, account, seq);
 """
 
 Value = str | int | float | None
@@ -78,8 +78,3 @@ class Database:
         """Run one INSERT; the number of the new row."""
         with self._lock:
             return self._connection.execute(sql, values).lastrowid or 0
-
-    def close(self) -> None:
-        """Close the file; nothing may be asked afterwards."""
-        with self._lock:
-            self._connection.close()

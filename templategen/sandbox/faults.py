@@ -59,6 +59,8 @@ def parse(number: int, fields: Mapping[str, object]) -> Fault:
             raise BadFaultError(f"unknown field {name}; known: where, kind, {', '.join(_TYPES)}")
         if isinstance(value, bool) or not isinstance(value, _TYPES[name]):
             raise BadFaultError(f"{name} has the wrong type")
+        if isinstance(value, str) and value and not value.isprintable():
+            raise BadFaultError(f"{name} holds characters that cannot be sent")
     fault = Fault(number, where, kind, **options)  # type: ignore[arg-type]
     if (fault.times is not None and fault.times < 1) or not 400 <= fault.status <= 599:
         raise BadFaultError("times must be 1 or more (or null), status from 400 to 599")

@@ -152,6 +152,14 @@ class Response:
         return len(self.body) + total(self.slices)
 
 
+def whole_number(text: str, low: int, high: int) -> int | None:
+    """The number a text means, or None unless it is plain digits within the bounds."""
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        return None
+    number = int(text)
+    return number if low <= number <= high else None
+
+
 def total(slices: Iterable[FileSlice]) -> int:
     """Bytes in all slices together."""
     return sum(piece.length for piece in slices)

@@ -162,7 +162,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers["Connection"] = "close" if self.close_connection else "keep-alive"
         if response.status not in (204, 304):
             headers["Content-Length"] = str(response.length)
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
         out = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
         if head or response.status in (204, 304):
             self.wfile.write(out)
@@ -221,6 +221,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 for _method in _METHODS:
     setattr(Handler, f"do_{_method}", Handler.answer_one)
+
+
+def _one_line(value: str) -> str:
+    """A header's value without what could end the line (folded headers of a request would bring it in)."""
+    return " ".join(value.split("\r\n")).replace("\r", " ").replace("\n", " ")
 
 
 def _phrase(status: int) -> str:

@@ -52,13 +52,9 @@ class Runner:
                     self._settings.changed.wait(1.0)
 
     def _fill_slots(self) -> bool:
-        running: dict[str, int] = {}
-        for task in self._tasks.with_status("RUNNING"):
-            running[task.account] = running.get(task.account, 0) + 1
         started = False
-        for task in self._tasks.with_status("PENDING"):
-            if running.get(task.account, 0) < self._settings.value.running_tasks and self._tasks.schedule(task):
-                running[task.account] = running.get(task.account, 0) + 1
+        for task in self._tasks.next_in_line(self._settings.value.running_tasks):
+            if self._tasks.schedule(task):
                 self._launch(self._tasks.by_number(task.seq))
                 started = True
         return started

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta, timezone
 from templategen.sandbox.config import Config, LiveSettings
 from templategen.sandbox.dashscope.rates import Rates
 from templategen.sandbox.dashscope.runner import Runner
-from templategen.sandbox.dashscope.tasks import OPEN, Task, Tasks
+from templategen.sandbox.dashscope.tasks import Search, Task, Tasks
 from templategen.sandbox.faults import Faults
-from templategen.sandbox.http import BadRequestError, BodyTooLargeError, Request, Response, decode
+from templategen.sandbox.http import BadRequestError, BodyTooLargeError, Request, Response, decode, whole_number
 
 MODEL = "animate-anyone-template-gen2"
 SUBMIT_PATH = "/api/v1/services/aigc/image2video/aa-template-generation"
@@ -23,6 +23,7 @@ _CHINA = timezone(timedelta(hours=8))
 _DAY = 86_400.0
 _MAX_BODY = 1 << 20
 _MAX_PAGE = 100
+_MAX_URL = 8192
 _KEY_STEM = "apikey:v1:aigc:image2video:aa-template-generation:"
 
 
@@ -128,6 +129,8 @@ class DashScopeService:
         url = inputs.get("video_url")
         if not isinstance(url, str) or not url.strip():
             raise ApiError(400, "InvalidParameter", "Field required: input.video_url")
+        if len(url) > _MAX_URL or not url.isprintable():
+            raise ApiError(400, "InvalidParameter", "input.video_url is not a valid address.")
         task = self._tasks.add(caller.account, caller.api_key_id, request_id, model, url)
         self._runner.wake()
         return {"output": {"task_id": task.task_id, "task_status": "PENDING"}}
@@ -160,19 +163,30 @@ class DashScopeService:
         params = request.params
         page_no, page_size = _number(params, "page_no", 1, 10**6), _number(params, "page_size", 10, _MAX_PAGE)
         since, until = _window(params.get("start_time", ""), params.get("end_time", ""))
-        found = [
-            task
-            for task in self._tasks.of_account(caller.account, since, until)
-            if _wanted(task, params) and self._visible(task, caller)
-        ]
-        page = found[(page_no - 1) * page_size : page_no * page_size]
+        for task in self._faults_to_forget(caller, since, until):
+            self._visible(task, caller)
+        filters = {name: params[name] for name in ("task_id", "model_name", "status", "api_key_id") if params.get(name)}
+        total, page = 0, list[Task]()
+        if params.get("region", REGION) in ("", REGION):
+            search = Search(caller.account, since, until, self._kept_since(), filters)
+            total, page = self._tasks.page(search, page_size, (page_no - 1) * page_size)
         return {
             "page_no": page_no,
             "page_size": page_size,
-            "total_page": -(-len(found) // page_size),
-            "total": len(found),
+            "total_page": -(-total // page_size),
+            "total": total,
             "data": [_row(task) for task in page],
         }
+
+    def _faults_to_forget(self, caller: Caller, since: float, until: float) -> list[Task]:
+        """The tasks that a waiting "forget" may concern; none in the normal case, so that a list stays cheap."""
+        if not any(fault["kind"] == "forget" for fault in self._faults.waiting()):
+            return []
+        return self._tasks.of_account(caller.account, since, until)
+
+    def _kept_since(self) -> float:
+        """Tasks that ended before this moment are unknown."""
+        return time.time() - self._settings.value.retention_hours * 3600
 
     def _cancel(self, request: Request, caller: Caller, request_id: str) -> dict[str, object]:
         self.counts.cancels += 1
@@ -191,8 +205,7 @@ class DashScopeService:
         """The task, unless it is another account's, past its retention, or (a fault) forgotten."""
         if task is None or task.account != caller.account or task.forgotten:
             return None
-        kept = self._settings.value.retention_hours * 3600
-        if task.status not in OPEN and task.ended is not None and time.time() - task.ended > kept:
+        if task.ended is not None and task.ended < self._kept_since():
             return None
         if self._faults.take(["task"], lambda: f"{task.task_id} {task.video_url}", ["forget"]):
             self._tasks.forget(task)
@@ -203,7 +216,7 @@ class DashScopeService:
 def reply(status: int, content: Mapping[str, object], request_id: str) -> Response:
     """A JSON answer."""
     headers = {"Content-Type": "application/json", "x-request-id": request_id}
-    return Response(status, headers, json.dumps(content, ensure_ascii=False).encode())
+    return Response(status, headers, json.dumps(content).encode())
 
 
 def refusal(status: int, code: str, message: str, request_id: str) -> Response:
@@ -247,17 +260,6 @@ def _row(task: Task) -> dict[str, object]:
     return row
 
 
-def _wanted(task: Task, params: Mapping[str, str]) -> bool:
-    values = {
-        "task_id": task.task_id,
-        "model_name": task.model,
-        "status": task.status,
-        "api_key_id": task.api_key_id,
-        "region": REGION,
-    }
-    return all(not params.get(name) or params[name] == value for name, value in values.items())
-
-
 def _window(start: str, end: str) -> tuple[float, float]:
     """The time window in epoch seconds; both bounds count, to the second, in UTC+8."""
     since, until = _moment(start, "start_time"), _moment(end, "end_time")
@@ -287,12 +289,10 @@ def _moment(text: str, name: str) -> float | None:
 
 
 def _number(params: Mapping[str, str], name: str, default: int, high: int) -> int:
-    text = params.get(name, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:8]) <= high:
+    number = whole_number(params.get(name, "") or str(default), 1, high)
+    if number is None:
         raise ApiError(400, "InvalidParameter", f"{name} must be between 1 and {high}.")
-    return int(text)
+    return number
 
 
 def _milliseconds(seconds: float) -> int:

@@ -5,11 +5,10 @@ import hashlib
 import secrets
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from templategen.sandbox.database import Database, Value
-
-OPEN = ("PENDING", "RUNNING")
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,20 @@ class Outcome:
     message: str | None = None
 
 
+@dataclass(frozen=True)
+class Search:
+    """What a list call asks for: submitted between two moments, not ended before a third.
+
+    `filters` may name task_id, model_name, status, api_key_id.
+    """
+
+    account: str
+    since: float
+    until: float
+    kept_since: float
+    filters: Mapping[str, str]
+
+
 class Tasks:
     """All tasks of all accounts. With a seed, IDs follow from the seed and the task's number instead of from chance."""
 
@@ -78,6 +91,29 @@ class Tasks:
         """An account's tasks submitted in a window, newest first."""
         where = "account = ? AND submitted >= ? AND submitted <= ? ORDER BY submitted DESC, seq DESC"
         return self._find(where, (account, since, until))
+
+    def page(self, search: Search, limit: int, skip: int) -> tuple[int, list[Task]]:
+        """How many tasks match in all, and one page of them, newest first; forgotten ones are left out."""
+        names = {"task_id": "task_id", "model_name": "model", "status": "status", "api_key_id": "api_key_id"}
+        where = "account = ? AND submitted >= ? AND submitted <= ? AND forgotten = 0 AND (ended IS NULL OR ended >= ?)"
+        where += "".join(f" AND {names[name]} = ?" for name in search.filters)
+        values: list[Value] = [search.account, search.since, search.until, search.kept_since, *search.filters.values()]
+        row = self._database.row(f"SELECT count(*) AS n FROM tasks WHERE {where}", values)  # noqa: S608  (fixed texts)
+        found = self._find(f"{where} ORDER BY submitted DESC, seq DESC LIMIT ? OFFSET ?", [*values, limit, skip])
+        return (row["n"] if row else 0), found
+
+    def next_in_line(self, slots: int) -> list[Task]:
+        """For each account, the oldest PENDING tasks that fit into its free slots."""
+        rows = self._database.rows(
+            "SELECT account, sum(status = 'RUNNING') AS running FROM tasks"
+            " WHERE status IN ('PENDING', 'RUNNING') GROUP BY account"
+        )
+        found: list[Task] = []
+        for row in rows:
+            free = slots - row["running"]
+            if free > 0:
+                found += self._find("account = ? AND status = 'PENDING' ORDER BY seq LIMIT ?", (row["account"], free))
+        return found
 
     def all(self) -> list[Task]:
         """Every task, oldest first."""
@@ -124,7 +160,7 @@ class Tasks:
         """From now on the service knows nothing of it (the control page still does)."""
         self._database.change("UPDATE tasks SET forgotten = 1 WHERE seq = ?", (task.seq,))
 
-    def _find(self, where: str, values: tuple[Value, ...] = ()) -> list[Task]:
+    def _find(self, where: str, values: Sequence[Value] = ()) -> list[Task]:
         rows = self._database.rows(f"SELECT {_FIELDS} FROM tasks WHERE {where}", values)  # noqa: S608  (fixed texts)
         return [Task(**dict(row)) for row in rows]
 

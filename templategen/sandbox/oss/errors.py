@@ -33,7 +33,7 @@ def error_response(error: OssError, request_id: str, host: str) -> Response:
     if error.ec:
         fields["EC"] = error.ec
         fields["RecommendDoc"] = f"https://api.aliyun.com/troubleshoot?q={error.ec}"
-    lines = "".join(f"  <{name}>{escape(_printable(value))}</{name}>\n" for name, value in fields.items())
+    lines = "".join(f"  <{name}>{escape(printable(value))}</{name}>\n" for name, value in fields.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n{lines}</Error>\n'.encode()
     headers = {"Content-Type": "application/xml"}
     if error.ec:
@@ -43,6 +43,6 @@ def error_response(error: OssError, request_id: str, host: str) -> Response:
     return Response(error.status, headers, body)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """XML 1.0 cannot hold control characters, not even escaped."""
     return "".join(c if c in "\t\n" or c >= " " else "?" for c in text)

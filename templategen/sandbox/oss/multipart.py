@@ -14,7 +14,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from templategen.sandbox.database import Database
-from templategen.sandbox.http import Request, Response
+from templategen.sandbox.http import Request, Response, whole_number
 from templategen.sandbox.oss import crc64
 from templategen.sandbox.oss.blobs import Blob, BlobStore
 from templategen.sandbox.oss.errors import OssError
@@ -25,6 +25,7 @@ from templategen.sandbox.oss.objects import (
     check_md5,
     crc_header,
     kept_headers,
+    refuse_without_length,
     too_large,
 )
 from templategen.sandbox.oss.xml import Node, iso_time, key_text, malformed, read_xml, text_of, xml_response
@@ -69,9 +70,8 @@ class Multipart:
     def put_part(self, request: Request, bucket: str, key: str) -> Response:
         """UploadPart. A number sent again replaces what it had."""
         number = _part_number(request.params.get("partNumber", ""))
+        refuse_without_length(request)
         upload = self._upload(request, bucket, key)
-        if "x-oss-copy-source" in request.headers:
-            raise OssError(501, "NotImplemented", "The sandbox does not copy parts.")
         stored = self._blobs.write(request.body, MAX_OBJECT)
         if stored is None:
             raise too_large()
@@ -97,8 +97,8 @@ class Multipart:
     def list_parts(self, request: Request, bucket: str, key: str) -> Response:
         """ListParts, paged by part number."""
         upload = self._upload(request, bucket, key)
-        limit = _bounded(request.params.get("max-parts", ""), "max-parts", 1000)
-        marker = _marker(request.params.get("part-number-marker", ""))
+        limit = _page_size(request, "max-parts")
+        marker = _marker(request)
         parts = [part for part in self._parts(upload) if part.number > marker]
         page = parts[:limit]
         more = len(parts) > len(page)
@@ -167,7 +167,7 @@ class Multipart:
     def list_uploads(self, request: Request, bucket: str) -> Response:
         """ListMultipartUploads, ordered by key and upload ID."""
         params = request.params
-        limit = _bounded(params.get("max-uploads", ""), "max-uploads", 1000)
+        limit = _page_size(request, "max-uploads")
         prefix = params.get("prefix", "")
         marker = (params.get("key-marker", ""), params.get("upload-id-marker", ""))
         after = (marker[0], marker[1] if marker[0] and marker[1] else "\U0010ffff")
@@ -209,8 +209,7 @@ class Multipart:
                 "NoSuchUpload",
                 "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted"
                 " or completed.",
-                "0042-00000002",
-                {"UploadId": upload[:128]},
+                fields={"UploadId": upload[:128]},
             )
         return row
 
@@ -241,10 +240,10 @@ def _wanted_parts(request: Request) -> list[tuple[int, str]] | None:
 
 
 def _wanted_part(node: ElementTree.Element) -> tuple[int, str]:
-    number, etag = text_of(node, "PartNumber"), text_of(node, "ETag").strip('"')
-    if not number.isascii() or not number.isdigit() or not etag:
+    etag = text_of(node, "ETag").strip('"')
+    if not etag:
         raise malformed()
-    return _part_number(number), etag.upper()
+    return _part_number(text_of(node, "PartNumber")), etag.upper()
 
 
 def _choose_parts(stored: dict[int, Part], wanted: list[tuple[int, str]] | None) -> list[Part]:
@@ -253,7 +252,7 @@ def _choose_parts(stored: dict[int, Part], wanted: list[tuple[int, str]] | None)
     else:
         numbers = [number for number, _ in wanted]
         if numbers != sorted(set(numbers)):
-            raise OssError(400, "InvalidPartOrder", "The list of parts was not in ascending order.", "0042-00000212")
+            raise OssError(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
         for number, etag in wanted:
             if number not in stored or stored[number].etag != etag:
                 raise OssError(
@@ -261,8 +260,7 @@ def _choose_parts(stored: dict[int, Part], wanted: list[tuple[int, str]] | None)
                     "InvalidPart",
                     "One or more of the specified parts could not be found or the specified entity tag might not have"
                     " matched the part's entity tag.",
-                    "0042-00000211",
-                    {"PartNumber": str(number)},
+                    fields={"PartNumber": str(number)},
                 )
         chosen = [stored[number] for number in numbers]
     if not chosen:
@@ -299,23 +297,24 @@ def _assemble(row: sqlite3.Row, parts: list[Part]) -> StoredObject:
 
 
 def _part_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:8]) <= MAX_PARTS:
+    number = whole_number(text, 1, MAX_PARTS)
+    if number is None:
         raise OssError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.")
-    return int(text)
+    return number
 
 
-def _bounded(text: str, name: str, high: int) -> int:
-    if not text:
-        return high
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:8]) <= high:
-        raise OssError(400, "InvalidArgument", f"{name} must be between 1 and {high}.")
-    return int(text)
+def _page_size(request: Request, name: str) -> int:
+    number = whole_number(request.params.get(name, "") or "1000", 1, 1000)
+    if number is None:
+        raise OssError(400, "InvalidArgument", f"{name} must be between 1 and 1000.")
+    return number
 
 
-def _marker(text: str) -> int:
-    if text and (not text.isascii() or not text.isdigit() or len(text) > 8):
+def _marker(request: Request) -> int:
+    number = whole_number(request.params.get("part-number-marker", "") or "0", 0, 10**9)
+    if number is None:
         raise OssError(400, "InvalidArgument", "part-number-marker must be a number.")
-    return int(text or 0)
+    return number
 
 
 def _encoding(request: Request) -> list[Node]:

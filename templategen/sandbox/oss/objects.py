@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 
 from templategen.sandbox.database import Database
-from templategen.sandbox.http import BodyTooLargeError, Request, Response
+from templategen.sandbox.http import BodyTooLargeError, Request, Response, whole_number
 from templategen.sandbox.oss import ranges
 from templategen.sandbox.oss.blobs import Blob, BlobStore
 from templategen.sandbox.oss.errors import OssError
@@ -110,6 +110,7 @@ class Objects:
 
     def put(self, request: Request, bucket: str, key: str) -> Response:
         """PutObject."""
+        refuse_without_length(request)
         self.refuse_overwrite(request, bucket, key)
         stored = self._blobs.write(request.body, MAX_OBJECT)
         if stored is None:
@@ -275,6 +276,12 @@ def crc_header(crc: str | None) -> dict[str, str]:
     return {} if crc is None else {"x-oss-hash-crc64ecma": crc}
 
 
+def refuse_without_length(request: Request) -> None:
+    """OssError 411 for an upload that says neither how long it is nor that it comes in chunks."""
+    if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
+        raise OssError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+
+
 def too_large() -> OssError:
     """The refusal of a body beyond the limit."""
     return OssError(
@@ -344,9 +351,10 @@ def _check_body_md5(request: Request) -> None:
 
 
 def _max_keys(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 1000:
+    number = whole_number(text, 1, 1000)
+    if number is None:
         raise OssError(400, "InvalidArgument", "max-keys must be between 1 and 1000.")
-    return int(text)
+    return number
 
 
 def _from_token(token: str) -> str:

@@ -40,7 +40,6 @@ def choose(header: str, size: int, *, standard: bool) -> tuple[int, int, bool]:
             416,
             "InvalidRange",
             "The requested range cannot be satisfied",
-            "0026-00000015",
-            {"ActualObjectSize": str(size), "RangeRequested": header[:100]},
+            fields={"ActualObjectSize": str(size), "RangeRequested": header[:100]},
         )
     return start, min(end, size - 1) - start + 1, True

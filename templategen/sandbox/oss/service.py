@@ -141,7 +141,7 @@ class OssService:
         elif request.header("authorization").startswith(ALGORITHM) or "x-oss-signature-version" in request.params:
             check_v4(request, target.resource, self._signer)
         elif "authorization" in request.headers:
-            raise OssError(400, "InvalidArgument", "Authorization header is invalid.", "0002-00000001")
+            raise OssError(400, "InvalidArgument", "Authorization header is invalid.")
         else:
             raise OssError(
                 403, "AccessDenied", "You have no right to access this object because of bucket acl.", "0003-00000001"
@@ -150,6 +150,8 @@ class OssService:
     def _object_call(self, request: Request, bucket: str, key: str) -> Response:
         has = request.params.__contains__
         calls: dict[str, Callable[[], Response]] = {}
+        if "x-oss-copy-source" in request.headers:
+            raise _not_implemented("copying objects")
         if has("uploadId"):
             calls = {
                 "PUT": lambda: self.multipart.put_part(request, bucket, key),
@@ -161,8 +163,6 @@ class OssService:
             calls = {"POST": lambda: self.multipart.initiate(request, bucket, key)}
         elif has("objectMeta"):
             calls = dict.fromkeys(("GET", "HEAD"), lambda: self.objects.meta(bucket, key))
-        elif "x-oss-copy-source" in request.headers:
-            raise _not_implemented("copying objects")
         else:
             calls = {
                 "PUT": lambda: self.objects.put(request, bucket, key),

@@ -131,7 +131,7 @@ def _check_date(date: str) -> None:
     try:
         moment = parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):
-        raise OssError(403, "AccessDenied", "OSS authentication requires a valid Date.", "0002-00000503") from None
+        raise OssError(403, "AccessDenied", "OSS authentication requires a valid Date.") from None
     if abs(time.time() - moment) > MAX_SKEW:
         raise OssError(
             403,

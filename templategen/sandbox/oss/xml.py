@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from templategen.sandbox.http import BodyTooLargeError, Request, Response
-from templategen.sandbox.oss.errors import OssError
+from templategen.sandbox.oss.errors import OssError, printable
 
 MAX_BODY = 4 << 20
 Node: TypeAlias = "tuple[str, str | Iterable[Node]]"
@@ -58,7 +58,7 @@ def xml_response(name: str, nodes: Iterable[Node]) -> Response:
 
 
 def _node(name: str, content: "str | Iterable[Node]") -> str:
-    inner = escape(content) if isinstance(content, str) else "".join(_node(*child) for child in content)
+    inner = escape(printable(content)) if isinstance(content, str) else "".join(_node(*child) for child in content)
     return f"<{name}>{inner}</{name}>"
 
 
