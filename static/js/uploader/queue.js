@@ -1,0 +1,218 @@
+// All items of the page: which one is worked on when, and what a person may do with each.
+// It announces "added", "removed", "duplicate", "done" and "canceled", each with the item as `detail`.
+
+import { Item } from "./item.js";
+import { Problem, ServerProblem, UploadGone } from "./problems.js";
+import { begin, progressOf, transfer } from "./transfer.js";
+import { callPatiently } from "./server.js";
+import { fingerprintsOf } from "./fingerprint.js";
+import { gettext } from "./words.js";
+import { precheck } from "./precheck.js";
+import { NEVER } from "./wait.js";
+import { Slots } from "./slots.js";
+
+const CHECKS_AT_ONCE = 2;
+const FILES_AT_ONCE = 2;
+const LINGER_MS = 4000;
+const OVER = new Set(["done", "canceling"]);
+const GOES_ON = new Set(["unfinished", "paused", "failed"]);
+
+export class Queue extends EventTarget {
+  /** @type {Item[]} */
+  items = [];
+  #checks = new Slots(CHECKS_AT_ONCE);
+  #transfers = new Slots(FILES_AT_ONCE);
+  #urls;
+
+  /** @param {{precheck: string, uploads: string}} urls */
+  constructor(urls) {
+    super();
+    this.#urls = urls;
+  }
+
+  /**
+   * Take files in: a new one is checked and sent, one that was begun before goes on.
+   * @param {File[]} files
+   * @param {Item | null} expected the unfinished upload that they were chosen for
+   */
+  async add(files, expected = null) {
+    for (const file of files) {
+      const fingerprints = await fingerprintsOf(file).catch((problem) => problem);
+      if (fingerprints instanceof Error) this.#addUnreadable(file, fingerprints);
+      else this.#addOne(file, fingerprints);
+    }
+    if (expected?.state === "unfinished" && files.length) expected.change({ mismatched: true });
+  }
+
+  /** @param {import("./transfer.js").Upload[]} uploads unfinished ones, from before a reload */
+  restore(uploads) {
+    for (const upload of uploads) {
+      if (this.#hasUpload(upload.id)) continue;
+      const item = Object.assign(new Item(), { state: "unfinished", upload, fingerprints: [upload.fingerprint] });
+      this.#enter(item);
+      this.#lookAt(item);
+    }
+  }
+
+  /** @param {Item} item */
+  pause(item) {
+    item.controller.abort();
+    item.change({ state: "paused", offline: false });
+  }
+
+  /** Go on after a pause, a failure or a reload. @param {Item} item */
+  async resume(item) {
+    item.controller.abort();
+    item.change({ state: item.checked ? "waiting" : "queued", problem: null, mismatched: false, offline: false });
+    await item.running;
+    if (item.state === "waiting" || item.state === "queued") this.#start(item);
+  }
+
+  /** Stop it and throw away what has been sent. @param {Item} item */
+  async cancel(item) {
+    item.controller.abort();
+    item.change({ state: "canceling", offline: false });
+    await item.running;
+    if (item.upload) {
+      try {
+        await this.#abort(item.upload);
+      } catch (problem) {
+        this.#fail(item, problem);
+        return;
+      }
+    }
+    this.#remove(item);
+    this.#tell("canceled", item);
+  }
+
+  #addUnreadable(file, problem) {
+    const item = Object.assign(new Item(), { file });
+    this.#enter(item);
+    this.#fail(item, problem);
+  }
+
+  #addOne(file, fingerprints) {
+    const same = this.items.find(
+      (item) => !OVER.has(item.state) && item.fingerprints.some((each) => fingerprints.includes(each)),
+    );
+    if (same && GOES_ON.has(same.state)) {
+      Object.assign(same, { file, fingerprints });
+      this.resume(same);
+      return;
+    }
+    if (same && same.state !== "refused") {
+      this.#tell("duplicate", same);
+      return;
+    }
+    if (same) this.#remove(same);
+    const item = Object.assign(new Item(), { file, fingerprints });
+    this.#enter(item);
+    this.#start(item);
+  }
+
+  #enter(item) {
+    this.items.push(item);
+    this.#tell("added", item);
+  }
+
+  #remove(item) {
+    this.items = this.items.filter((other) => other !== item);
+    this.#tell("removed", item);
+  }
+
+  #start(item) {
+    item.controller = new AbortController();
+    const { signal } = item.controller;
+    item.running = this.#work(item, signal).catch((problem) => {
+      if (!signal.aborted) this.#fail(item, problem);
+    });
+  }
+
+  async #work(item, signal) {
+    if (!item.checked) {
+      await this.#checks.run(() => this.#check(item, signal), signal);
+      if (!item.checked) return;
+      item.change({ state: "waiting" });
+    }
+    await this.#transfers.run(() => this.#send(item, signal), signal);
+  }
+
+  async #check(item, signal) {
+    item.change({ state: "checking" });
+    const onOffline = (offline) => item.change({ offline });
+    const verdict = await precheck(item.file, this.#urls.precheck, { signal, onOffline });
+    signal.throwIfAborted();
+    const findings = verdict.findings.filter((finding) => finding.verdict === "fail");
+    item.change({ checked: verdict.ok, poster: verdict.poster || "", findings });
+    if (!verdict.ok) await this.#refuse(item);
+  }
+
+  /** A clip that breaks a rule is not kept on the storage, should part of it be there. */
+  async #refuse(item) {
+    item.change({ state: "refused" });
+    if (item.upload) await this.#abort(item.upload).catch(() => {});
+    item.upload = null;
+  }
+
+  async #send(item, signal) {
+    item.change({ state: "sending" });
+    const isTaken = (id) => this.#hasUpload(id);
+    const upload = item.upload
+      ? await progressOf(item.upload, signal)
+      : await begin(item.file, item.fingerprints, { url: this.#urls.uploads, signal, isTaken });
+    item.adopt(upload);
+    signal.throwIfAborted();
+    await transfer(item.file, upload, {
+      signal,
+      onPart: (number, bytes) => item.partSent(number, bytes),
+      onOffline: (offline) => item.change({ offline }),
+      onFinishing: (isFinishing) => item.change({ state: isFinishing ? "finishing" : "sending" }),
+    });
+    item.change({ state: "done" });
+    this.#tell("done", item);
+    setTimeout(() => this.#remove(item), LINGER_MS);
+  }
+
+  #fail(item, error) {
+    if (error instanceof ServerProblem && error.findings.length) {
+      item.change({ state: "refused", findings: error.findings, problem: null });
+      return;
+    }
+    if (!(error instanceof Problem)) console.error(error);
+    const problem =
+      error instanceof Problem ? error : new Problem(gettext("Something went wrong in this page. Try again."));
+    if (error instanceof UploadGone && item.upload) {
+      // The row without its parts would stay in the list of unfinished uploads.
+      this.#abort(item.upload).catch(() => {});
+      item.upload = null;
+    }
+    item.change({ state: "failed", problem, offline: false });
+  }
+
+  /** @param {import("./transfer.js").Upload} upload that is over already is as good as canceled */
+  async #abort(upload) {
+    try {
+      await callPatiently(upload.cancel_url, { json: {}, signal: NEVER });
+    } catch (error) {
+      if (!(error instanceof ServerProblem) || ![404, 409].includes(error.status)) throw error;
+    }
+  }
+
+  /** How much of an unfinished upload is there. */
+  async #lookAt(item) {
+    try {
+      const upload = await progressOf(item.upload, NEVER);
+      if (item.state === "unfinished") item.adopt(upload);
+    } catch (error) {
+      if (item.state === "unfinished" && error instanceof UploadGone) this.#remove(item);
+    }
+  }
+
+  #hasUpload(id) {
+    return this.items.some((item) => item.upload?.id === id);
+  }
+
+  #tell(kind, item) {
+    this.dispatchEvent(new CustomEvent(kind, { detail: item }));
+  }
+}
