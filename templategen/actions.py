@@ -228,7 +228,8 @@ def finish_upload(template: ActionTemplate, *, by: User | None) -> None:
     now = timezone.now()
     with transaction.atomic():
         if template.move(State.CHECKING, by=by, next_look_at=now):
-            Clip.objects.filter(pk=clip.pk).update(etag=stored.etag, crc64=stored.crc64, stored_at=now)
+            clip.etag, clip.crc64, clip.stored_at = stored.etag, stored.crc64, now
+            clip.save(update_fields=["etag", "crc64", "stored_at"])
             ring("check", template_pk=template.pk)
 
 

@@ -62,6 +62,10 @@ def _abandoned_uploads(now: datetime) -> None:
     )
     for template in old[:_AT_ONCE]:
         actions.cancel(template, by=None)
+    # Canceled while OSS was away: its parts are billed until they are thrown away.
+    left = ActionTemplate.objects.select_related("clip").filter(state=State.CANCELED, clip__stored_at=None)
+    for template in left.exclude(clip__upload_id="").filter(deleted_at__isnull=False)[:_AT_ONCE]:
+        actions.abort_upload(template.clip)
 
 
 def _trash(now: datetime) -> None:

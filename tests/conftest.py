@@ -8,7 +8,8 @@ from accounts.models import User
 from templategen.clients import build
 from tests.people import make_person
 from tests.product import Product
-from tests.sandbox import Sandbox, free_port as any_free_port
+from tests.sandbox import Sandbox
+from tests.sandbox import free_port as any_free_port
 
 
 @pytest.fixture(scope="session")
@@ -68,5 +69,13 @@ def point_at(sandbox: Sandbox, settings: object) -> None:
 def product(transactional_db: None, sandbox: Sandbox, settings: object) -> Iterator[Product]:
     """The product's background work, against the running sandbox."""
     point_at(sandbox, settings)
+    yield Product()
+    build.forget()
+
+
+@pytest.fixture
+def own_product(transactional_db: None, own_sandbox: Sandbox, settings: object) -> Iterator[Product]:
+    """The same against a sandbox of its own, whose task list holds nothing of other tests."""
+    point_at(own_sandbox, settings)
     yield Product()
     build.forget()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, TypedDict
+from urllib.parse import quote
 
 import oss2
 from crcmod import crcmod
@@ -200,9 +201,7 @@ class Storage:
         """A URL that gives the object by GET, for ``seconds`` (at most 7 days); as a download named ``file_name``."""
         params = {}
         if file_name:
-            params["response-content-disposition"] = "attachment; filename*=UTF-8''" + oss2.utils.urlquote(
-                file_name, ""
-            )
+            params["response-content-disposition"] = "attachment; filename*=UTF-8''" + quote(file_name, safe="")
         return str(self._public.sign_url("GET", key, min(seconds, SEVEN_DAYS), params=params, slash_safe=True))
 
     def sign_put(self, key: str, *, seconds: int) -> str:
