@@ -1,0 +1,49 @@
+"""The system checks: what is wrong with the settings is said at the start, with a way out."""
+
+import pytest
+
+from templategen import checks
+
+
+def ids(found):
+    return [message.id for message in found]
+
+
+@pytest.mark.parametrize("name", ["DASHSCOPE_API_KEY", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_BUCKET"])
+def test_alibaba_configured_in_part_is_an_error_that_names_what_is_missing(settings, name):
+    setattr(settings, name, "")
+    [error] = checks.alibaba_is_configured_whole()
+    assert (error.id, name in error.msg) == ("templategen.E001", True)
+
+
+def test_a_region_is_needed(settings):
+    settings.OSS_REGION = ""
+    assert ids(checks.region_is_set()) == ["templategen.E002"]
+
+
+@pytest.mark.parametrize("seconds", [0, 59, 604_801])
+def test_signed_urls_live_a_minute_to_seven_days(settings, seconds):
+    settings.TASK_URL_SECONDS = seconds
+    assert ids(checks.url_lives_are_possible()) == ["templategen.E003"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"retry": 120}, "templategen.E004"),
+        ({"max_attempts": 0}, "templategen.E005"),
+        ({"ack_failures": False}, "templategen.E005"),
+    ],
+)
+def test_a_queue_that_would_repeat_work_is_an_error(settings, change, expected):
+    settings.Q_CLUSTER = {**settings.Q_CLUSTER, **change}
+    assert ids(checks.queue_repeats_nothing()) == [expected]
+
+
+def test_the_shipped_settings_pass(settings):
+    assert not [*checks.queue_repeats_nothing(), *checks.url_lives_are_possible(), *checks.region_is_set()]
+
+
+def test_the_sandbox_in_production_is_said(settings):
+    settings.USE_SANDBOX = True
+    assert ids(checks.production_has_no_sandbox()) == ["templategen.W001"]
