@@ -1,0 +1,53 @@
+"""Every change that a person or a job can make to templates and clips.
+
+Called by pages, jobs and commands alike. Rows are written in short transactions; none is open across the network.
+Expected failures are ActionError and its kinds, with a text for people; each interface turns them into its own form.
+"""
+
+from templategen.actions.decide import cancel, delete, rename, restore, resubmit, retry
+from templategen.actions.errors import (
+    ActionError,
+    IncompleteError,
+    NotPossibleError,
+    RefusedError,
+    ServiceTroubleError,
+    StorageTroubleError,
+)
+from templategen.actions.names import clean_file_name, clean_name
+from templategen.actions.queue import ring
+from templategen.actions.upload import (
+    PART_SIZE,
+    UploadProgress,
+    abort_upload,
+    begin_upload,
+    finish_upload,
+    sign_parts,
+    upload_file,
+    upload_progress,
+)
+
+__all__ = [
+    "PART_SIZE",
+    "ActionError",
+    "IncompleteError",
+    "NotPossibleError",
+    "RefusedError",
+    "ServiceTroubleError",
+    "StorageTroubleError",
+    "UploadProgress",
+    "abort_upload",
+    "begin_upload",
+    "cancel",
+    "clean_file_name",
+    "clean_name",
+    "delete",
+    "finish_upload",
+    "rename",
+    "restore",
+    "resubmit",
+    "retry",
+    "ring",
+    "sign_parts",
+    "upload_file",
+    "upload_progress",
+]

@@ -1,0 +1,236 @@
+"""An upload: begin, sign parts, look at what arrived, finish; or the whole of it from a file of this machine."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import Account, User
+from templategen.actions.errors import ActionError, IncompleteError, NotPossibleError, RefusedError, StorageTroubleError
+from templategen.actions.names import clean_file_name, clean_name
+from templategen.actions.queue import ring
+from templategen.clients.build import storage
+from templategen.clients.storage import StorageError, StoredObject, UploadGoneError, random_key
+from templategen.models import ActionTemplate, Clip, Event
+from templategen.states import State
+from templategen.video.limits import judge_size
+
+logger = logging.getLogger(__name__)
+
+PART_SIZE = 8 * 1024 * 1024
+_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".avi": "video/x-msvideo"}
+# Pauses before a part that this server sends is sent again, in seconds.
+_PART_PAUSES = (0.5, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class UploadProgress:
+    """How far an upload is: ``present`` maps a part's number to its bytes; ``missing`` lists the others."""
+
+    part_size: int
+    part_count: int
+    present: dict[int, int]
+    missing: list[int]
+
+
+def _storage_trouble(problem: StorageError) -> StorageTroubleError:
+    logger.warning(
+        "storage call failed", extra={"code": problem.code, "ec": problem.ec, "oss_request": problem.request_id}
+    )
+    return StorageTroubleError(
+        "storage",
+        _("The storage service did not take the request (%(code)s). Try again in a moment; if it stays, ask the site's "
+          "administrator to run the doctor command.") % {"code": problem.code or problem.status},
+    )  # fmt: skip
+
+
+def begin_upload(
+    account: Account, *, by: User | None, file_name: str, size_bytes: int, fingerprint: str = "", name: str = ""
+) -> ActionTemplate:
+    """Make the row (UPLOADING) and begin the multipart upload of a clip of ``size_bytes``.
+
+    Raises RefusedError for a size that no clip may have, StorageTroubleError when OSS does not answer (then nothing
+    is left on the page).
+    """
+    size = judge_size(size_bytes)
+    if size.verdict == "fail":
+        raise RefusedError("clip.size", _("The file's size is outside what Alibaba takes."), (size,))
+    file_name = clean_file_name(file_name)
+    suffix = PurePosixPath(file_name).suffix.lower()
+    suffix = suffix if suffix in _TYPES else ""
+    with transaction.atomic():
+        clip = Clip.objects.create(
+            account=account,
+            uploaded_by=by,
+            object_key=random_key("clips", suffix),
+            file_name=file_name,
+            size_bytes=size_bytes,
+            fingerprint=fingerprint[:100],
+            part_size=PART_SIZE,
+        )
+        template = ActionTemplate(account=account, clip=clip, name=clean_name(name) or _name_from(file_name))
+        template.search_text = template.words_to_search()
+        template.save(force_insert=True)
+        Event.objects.create(template=template, kind=Event.Kind.STARTED, to=State.UPLOADING, by=by)
+    try:
+        clip.upload_id = storage().begin_multipart(
+            clip.object_key, content_type=_TYPES.get(suffix, "application/octet-stream")
+        )
+    except StorageError as problem:
+        template.move(State.CANCELED, by=by, deleted_at=timezone.now(), error_code="storage")
+        raise _storage_trouble(problem) from problem
+    clip.save(update_fields=["upload_id"])
+    return template
+
+
+def _name_from(file_name: str) -> str:
+    return clean_name(PurePosixPath(file_name).stem.replace("_", " ")) or file_name[:200]
+
+
+def _require_uploading(template: ActionTemplate) -> None:
+    if template.state != State.UPLOADING or not template.clip.upload_id:
+        raise NotPossibleError("upload.over", _("This upload is over. Reload the page to see what became of it."))
+
+
+def upload_progress(template: ActionTemplate) -> UploadProgress:
+    """What OSS has of the upload. Raises NotPossibleError when it is over, StorageTroubleError."""
+    _require_uploading(template)
+    clip = template.clip
+    try:
+        parts = storage().list_parts(clip.object_key, clip.upload_id)
+    except UploadGoneError:
+        parts = {}
+    except StorageError as problem:
+        raise _storage_trouble(problem) from problem
+    present = {number: size for number, (size, _etag) in parts.items() if _is_whole(clip, number, size)}
+    missing = [number for number in range(1, clip.part_count + 1) if number not in present]
+    return UploadProgress(clip.part_size, clip.part_count, present, missing)
+
+
+def _is_whole(clip: Clip, number: int, size: int) -> bool:
+    return 1 <= number <= clip.part_count and size == clip.part_length(number)
+
+
+def sign_parts(template: ActionTemplate, numbers: Iterable[int]) -> dict[int, str]:
+    """A fresh URL for each part, good for one PUT target and PART_URL_SECONDS. RefusedError for a number outside."""
+    _require_uploading(template)
+    clip = template.clip
+    wanted = sorted(set(numbers))
+    if any(not 1 <= number <= clip.part_count for number in wanted):
+        raise RefusedError("upload.part", _("The upload has parts 1 to %(count)d only.") % {"count": clip.part_count})
+    return {
+        number: storage().sign_part(clip.object_key, clip.upload_id, number, seconds=settings.PART_URL_SECONDS)
+        for number in wanted
+    }
+
+
+def finish_upload(template: ActionTemplate, *, by: User | None) -> None:
+    """Believe the upload only after looking: parts, their sizes, the completed object's own size; then → CHECKING.
+
+    Doing it twice is fine. Raises IncompleteError, NotPossibleError, StorageTroubleError.
+    """
+    if template.state not in {State.UPLOADING, State.CANCELED}:
+        return
+    _require_uploading(template)
+    clip = template.clip
+    stored = _complete(clip)
+    if stored is None:
+        raise NotPossibleError(
+            "upload.gone",
+            _("The storage service no longer knows this upload; it throws unfinished ones away after a day. Cancel it "
+              "and choose the file again."),
+        )  # fmt: skip
+    if stored.size != clip.size_bytes:
+        raise StorageTroubleError(
+            "upload.size",
+            _("The stored file has %(stored)d bytes where %(declared)d were announced. Cancel it and choose the file "
+              "again.") % {"stored": stored.size, "declared": clip.size_bytes},
+        )  # fmt: skip
+    now = timezone.now()
+    with transaction.atomic():
+        if template.move(State.CHECKING, by=by, next_look_at=now):
+            clip.etag, clip.crc64, clip.stored_at = stored.etag, stored.crc64, now
+            clip.save(update_fields=["etag", "crc64", "stored_at"])
+            ring("check", template_pk=template.pk)
+
+
+def _complete(clip: Clip) -> StoredObject | None:
+    """The object, made of its parts now or by an earlier call whose answer was lost; None when there is neither."""
+    try:
+        try:
+            parts = storage().list_parts(clip.object_key, clip.upload_id)
+            whole = {number: part for number, part in parts.items() if _is_whole(clip, number, part[0])}
+            missing = [number for number in range(1, clip.part_count + 1) if number not in whole]
+            if missing:
+                raise IncompleteError(missing)
+            storage().complete_multipart(clip.object_key, clip.upload_id, whole)
+        except UploadGoneError:
+            pass
+        return storage().head(clip.object_key)
+    except StorageError as problem:
+        raise _storage_trouble(problem) from problem
+
+
+def upload_file(
+    account: Account,
+    *,
+    by: User | None,
+    file: BinaryIO,
+    size_bytes: int,
+    file_name: str,
+    name: str = "",
+    progress: Callable[[int], None] | None = None,
+) -> ActionTemplate:
+    """Send a file from this machine part by part, one part in memory; ``progress`` hears the bytes sent so far.
+
+    Raises RefusedError and StorageTroubleError; the upload is canceled then.
+    """
+    template = begin_upload(account, by=by, file_name=file_name, size_bytes=size_bytes, name=name)
+    try:
+        for number in range(1, template.clip.part_count + 1):
+            _send_part(template.clip, number, file.read(PART_SIZE))
+            if progress is not None:
+                progress(min(number * PART_SIZE, size_bytes))
+        finish_upload(template, by=by)
+    except (ActionError, OSError, KeyboardInterrupt):
+        cancel_upload(template, by=by)
+        raise
+    return template
+
+
+def _send_part(clip: Clip, number: int, data: bytes) -> None:
+    for pause in (*_PART_PAUSES, None):
+        try:
+            storage().put_part(clip.object_key, clip.upload_id, number, data)
+        except StorageError as problem:
+            if pause is None or 400 <= problem.status < 500:
+                raise _storage_trouble(problem) from problem
+            time.sleep(pause)
+        else:
+            return
+
+
+def cancel_upload(template: ActionTemplate, *, by: User | None) -> None:
+    """Nothing was stored: the row goes with the upload. Raises NotPossibleError when it was finished meanwhile."""
+    if not template.move(State.CANCELED, by=by, deleted_at=timezone.now()):
+        raise NotPossibleError("changed", _("It has changed meanwhile. Look at its present state and decide again."))
+    abort_upload(template.clip)
+
+
+def abort_upload(clip: Clip) -> None:
+    """Throw away what has arrived. Where OSS does not answer the sweep tries again."""
+    if not clip.upload_id:
+        return
+    try:
+        storage().abort_multipart(clip.object_key, clip.upload_id)
+    except StorageError as problem:
+        logger.warning("abort of an upload failed", extra={"clip": clip.pk, "code": problem.code})
+        return
+    Clip.objects.filter(pk=clip.pk).update(upload_id="")
