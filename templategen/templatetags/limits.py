@@ -1,0 +1,20 @@
+"""The documented limits in words, for the pages that take files in."""
+
+from django import template
+
+from templategen.finding_texts import limits_sentence as sentence
+from templategen.finding_texts import rules_in_words as rules
+
+register = template.Library()
+
+
+@register.simple_tag
+def limits_sentence() -> str:
+    """All limits in one sentence."""
+    return sentence()
+
+
+@register.simple_tag
+def rules_in_words() -> list[str]:
+    """Each limit in a line of its own."""
+    return list(rules())
