@@ -76,7 +76,8 @@ def _trash(now: datetime) -> None:
     for template in old[:_AT_ONCE]:
         clip = template.clip
         try:
-            storage().delete(*filter(None, [clip.object_key if clip.stored_at else "", clip.poster_key]))
+            # Also where we never saw it stored: a completion whose answer was lost may have made the object.
+            storage().delete(*filter(None, [clip.object_key, clip.poster_key]))
         except StorageError as problem:
             logger.warning("emptying the trash failed", extra={"template": template.public_id, "code": problem.code})
             return

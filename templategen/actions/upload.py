@@ -100,18 +100,33 @@ def _require_uploading(template: ActionTemplate) -> None:
 
 
 def upload_progress(template: ActionTemplate) -> UploadProgress:
-    """What OSS has of the upload. Raises NotPossibleError when it is over, StorageTroubleError."""
+    """What OSS has of the upload. Raises NotPossibleError when it is over or thrown away, StorageTroubleError."""
     _require_uploading(template)
     clip = template.clip
+    numbers = range(1, clip.part_count + 1)
     try:
-        parts = storage().list_parts(clip.object_key, clip.upload_id)
-    except UploadGoneError:
-        parts = {}
+        try:
+            parts = {
+                number: size for number, (size, _etag) in storage().list_parts(clip.object_key, clip.upload_id).items()
+            }
+        except UploadGoneError:
+            # Completed by a call whose answer was lost: nothing is missing, it only has to be finished again.
+            if storage().head(clip.object_key) is None:
+                raise _gone() from None
+            parts = {number: clip.part_length(number) for number in numbers}
     except StorageError as problem:
         raise _storage_trouble(problem) from problem
-    present = {number: size for number, (size, _etag) in parts.items() if _is_whole(clip, number, size)}
-    missing = [number for number in range(1, clip.part_count + 1) if number not in present]
+    present = {number: size for number, size in parts.items() if _is_whole(clip, number, size)}
+    missing = [number for number in numbers if number not in present]
     return UploadProgress(clip.part_size, clip.part_count, present, missing)
+
+
+def _gone() -> NotPossibleError:
+    return NotPossibleError(
+        "upload.gone",
+        _("The storage service no longer knows this upload; it throws unfinished ones away after a day. Cancel it "
+          "and choose the file again."),
+    )  # fmt: skip
 
 
 def _is_whole(clip: Clip, number: int, size: int) -> bool:
@@ -142,11 +157,7 @@ def finish_upload(template: ActionTemplate, *, by: User | None) -> None:
     clip = template.clip
     stored = _complete(clip)
     if stored is None:
-        raise NotPossibleError(
-            "upload.gone",
-            _("The storage service no longer knows this upload; it throws unfinished ones away after a day. Cancel it "
-              "and choose the file again."),
-        )  # fmt: skip
+        raise _gone()
     if stored.size != clip.size_bytes:
         raise StorageTroubleError(
             "upload.size",

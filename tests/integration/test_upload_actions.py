@@ -133,6 +133,7 @@ def test_a_completion_whose_answer_was_lost_is_found_by_looking(upload, owner, s
     sandbox.fault("oss-complete", "lose_answer", times=1)
     with pytest.raises(actions.StorageTroubleError):
         actions.finish_upload(upload, by=owner)
+    assert actions.upload_progress(upload).missing == []
     actions.finish_upload(upload, by=owner)
     assert upload.state == State.CHECKING
 
@@ -141,6 +142,8 @@ def test_an_upload_that_oss_threw_away_says_so(upload, owner):
     storage().abort_multipart(upload.clip.object_key, upload.clip.upload_id)
     with pytest.raises(actions.NotPossibleError, match="no longer knows"):
         actions.finish_upload(upload, by=owner)
+    with pytest.raises(actions.NotPossibleError, match="no longer knows"):
+        actions.upload_progress(upload)
 
 
 def test_cancel_aborts_the_multipart_and_the_row_leaves_the_pages(upload, owner):
