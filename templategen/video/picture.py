@@ -1,0 +1,91 @@
+"""The first frame of a clip, upright, as WebP. Runs inside the probe's child."""
+
+from fractions import Fraction
+from typing import Any
+
+from templategen.video.reader import Reader
+from templategen.video.reject import Reject
+
+MOST_PIXELS = 4096 * 4096
+"""Frames larger than this are never decoded: a few bytes can ask for gigabytes."""
+MOST_PACKET_BYTES = 16 << 20
+MOST_PACKETS = 300
+QUALITY = 80
+_ANY_CLOCK = Fraction(1, 25)
+_TURN = {90: "transpose=clock", 180: "transpose=clock,transpose=clock", 270: "transpose=cclock"}
+
+
+def first_frame(container: Any, stream: Any, reader: Reader) -> Any:
+    """The first frame shown, decoded. Reject where there is none within reach.
+
+    Frames in front of an edit list's start are decoded and dropped, as a player does.
+    """
+    from av.stream import Discard  # noqa: PLC0415 -- only once the resource limits stand
+
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    context = stream.codec_context
+    context.thread_count = 1
+    context.options = {"max_pixels": str(MOST_PIXELS)}
+    _prefetch(stream, reader)
+    fallback = None
+    spent = 0
+    for count, packet in enumerate(container.demux(stream)):
+        spent += packet.size
+        # Once a wanted packet is in, an empty one makes the decoder give what it holds back for reordering.
+        frames = context.decode(packet)
+        if not packet.is_discard and not frames:
+            frames = context.decode(None)
+        shown = [frame for frame in frames if not packet.is_discard]
+        if shown:
+            return shown[0]
+        fallback = fallback or (frames[0] if frames else None)
+        if not packet.size or not packet.is_discard or spent > MOST_PACKET_BYTES or count > MOST_PACKETS:
+            break
+    if fallback is None:
+        raise Reject("readable", "no_frame")
+    return fallback
+
+
+def _prefetch(stream: Any, reader: Reader) -> None:
+    """The first sample in one piece, rather than as FFmpeg's buffer goes."""
+    if len(stream.index_entries):
+        entry = stream.index_entries[0]
+        if 0 <= entry.pos < reader.size and 0 < entry.size <= MOST_PACKET_BYTES:
+            # AVI's index points at the chunk's header of 8 bytes, which is not counted in the size.
+            reader.prefetch(entry.pos, entry.size + 16)
+
+
+def webp(frame: Any, rotation: int, longest_side: int) -> bytes:
+    """`frame` turned clockwise by `rotation` degrees and made to fit, as WebP."""
+    from av.codec import CodecContext  # noqa: PLC0415 -- only once the resource limits stand
+
+    scale = min(1.0, longest_side / max(frame.width, frame.height))
+    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+    small = _turned(frame.reformat(width=width, height=height, format="yuv420p"), rotation)
+    encoder: Any = CodecContext.create("libwebp", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = small.width, small.height, "yuv420p"
+    encoder.time_base = _ANY_CLOCK
+    encoder.options = {"quality": str(QUALITY)}
+    small.pts = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(small), *encoder.encode(None)])
+
+
+def _turned(frame: Any, rotation: int) -> Any:
+    if rotation not in _TURN:
+        return frame
+    from av.filter import Graph  # noqa: PLC0415 -- only where a clip is rotated
+
+    graph = Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format.name, time_base=_ANY_CLOCK)
+    last = source
+    for step in _TURN[rotation].split(","):
+        name, argument = step.split("=")
+        turn = graph.add(name, argument)
+        last.link_to(turn)
+        last = turn
+    last.link_to(graph.add("buffersink"))
+    graph.configure()
+    graph.push(frame)
+    return graph.pull()
