@@ -1,5 +1,6 @@
 """Small clips for the sandbox's tests, each made once and kept."""
 
+import os
 import tempfile
 from fractions import Fraction
 from functools import cache
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import pytest
 
 
 @cache
@@ -22,8 +24,8 @@ def clip(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"clip.{suffix}"
         with av.open(str(path), "w") as container:
-            options = {"preset": "ultrafast", "crf": "40"} if codec == "libx264" else {}
-            stream: Any = container.add_stream(codec, rate=fps, options=options)
+            options = {"preset": "ultrafast", "crf": "40", "bf": "2", "x265-params": "log-level=none"}
+            stream: Any = container.add_stream(codec, rate=fps, options=options if codec != "mpeg4" else {})
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.time_base = Fraction(1, fps)
             frame = av.VideoFrame(width, height, "yuv420p")
@@ -34,3 +36,12 @@ def clip(
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
         return path.read_bytes()
+
+
+def media_file(name: str) -> Path:
+    """A real clip of the shared folder; skips the test where that folder is absent."""
+    default = Path(__file__).resolve().parent.parent.parent / "shared" / "media"
+    path = Path(os.environ.get("TEMPLATEGEN_MEDIA", default)) / name
+    if not path.is_file():
+        pytest.skip(f"no real clips here: {path} is missing")
+    return path

@@ -67,10 +67,11 @@ def _count(container: Any, stream: Any) -> tuple[int, float]:
     container.seek(0, stream=stream)
     frames, first, last = 0, None, None
     for packet in container.demux(stream):
-        if packet.pts is None or packet.size == 0:
+        start = packet.dts if packet.pts is None else packet.pts  # AVI knows the order of decoding only
+        if start is None or packet.size == 0:
             continue
-        end = packet.pts + (packet.duration or 0)
-        first = packet.pts if first is None else min(first, packet.pts)
+        end = start + (packet.duration or 0)
+        first = start if first is None else min(first, start)
         last = end if last is None else max(last, end)
         frames += 1
         if frames >= _MAX_PACKETS:
