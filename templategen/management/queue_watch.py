@@ -19,7 +19,7 @@ BOUND_S = 60.0
 class QueueWatch:
     """Remembers when the queue was last seen to move: a heartbeat written, a message taken or done."""
 
-    def __init__(self, bound_s: float = BOUND_S) -> None:
+    def __init__(self, bound_s: float) -> None:
         self._bound_s = bound_s
         self._mark: object = None
         self._moved_at = time.monotonic()

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from templategen.conductor import Conductor
 from templategen.management.asked import AskedToStop
 from templategen.management.children import manage
-from templategen.management.queue_watch import QueueWatch
+from templategen.management.queue_watch import BOUND_S, QueueWatch
 from templategen.supervise import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -31,15 +31,21 @@ class Command(BaseCommand):
     help = _("Runs background work: supervises the queue (qcluster) and conducts templates. SIGTERM stops it.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """One flag: how long work in hand may take at the end."""
+        """How patient to be."""
         parser.add_argument(
             "--stop-seconds",
             type=float,
             default=20.0,
             help=_("Seconds that work in hand may take when stopped, before it is killed (it comes back by itself)."),
         )
+        parser.add_argument(
+            "--watch-seconds",
+            type=float,
+            default=BOUND_S,
+            help=_("Seconds after which a queue that does not move though work is waiting is killed and started anew."),
+        )
 
-    def handle(self, *, stop_seconds: float, **_options: Any) -> None:
+    def handle(self, *, stop_seconds: float, watch_seconds: float, **_options: Any) -> None:
         """Run until asked to stop. Exit status 1 when the conductor ended by itself."""
         asked = AskedToStop()
         supervisor = Supervisor(self._say)
@@ -47,11 +53,11 @@ class Command(BaseCommand):
         stop, ended = threading.Event(), threading.Event()
         thread = threading.Thread(target=_conduct, args=(stop, ended), name="conductor", daemon=True)
         thread.start()
-        watch, watched_at = QueueWatch(), time.monotonic()
+        watch, watched_at = QueueWatch(watch_seconds), time.monotonic()
         while not asked.once() and not ended.is_set():
             time.sleep(PAUSE_S)
             supervisor.tend()
-            if time.monotonic() - watched_at >= WATCH_EVERY_S:
+            if time.monotonic() - watched_at >= min(WATCH_EVERY_S, watch_seconds / 4):
                 watched_at = time.monotonic()
                 self._watch(watch, supervisor)
         stop.set()
