@@ -1,0 +1,89 @@
+"""The doctor's steps on this machine and at DashScope."""
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.checks.messages import ERROR
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from templategen.clients.build import dashscope
+from templategen.management.examination import ProblemError, Step
+from templategen.models import Heartbeat
+
+BEAT_WITHIN = timedelta(seconds=90)
+
+
+def machine_steps() -> list[Step]:
+    """Settings, database, worker."""
+    return [
+        Step(_("Settings"), _settings),
+        Step(_("Database"), _database, gate=True),
+        Step(_("Worker"), _worker),
+    ]
+
+
+def dashscope_steps() -> list[Step]:
+    """Host, then one call that costs nothing: the list of tasks."""
+    return [
+        Step(_("DashScope region"), _dashscope_region, gate=True),
+        Step(_("DashScope key, base URL and workspace"), _dashscope_list),
+    ]
+
+
+def _settings() -> str:
+    found = [message for message in run_checks() if message.level >= ERROR]
+    if found:
+        what = " ".join(str(message.msg) for message in found)
+        raise ProblemError(what, " ".join(str(message.hint or message.id) for message in found))
+    mode = _("the sandbox stands in for Alibaba") if settings.USE_SANDBOX else _("Alibaba is configured")
+    return _("%(mode)s; site %(site)s") % {"mode": mode, "site": settings.SITE_URL}
+
+
+def _database() -> str:
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as problem:
+        raise ProblemError(str(problem).strip(), _("look at DATABASE_URL, and whether the server runs.")) from problem
+    if missing:
+        raise ProblemError(
+            _("%(count)d migrations are missing") % {"count": len(missing)},
+            _('run "manage.py migrate" ("manage.py up" does so by itself).'),
+        )
+    return str(connection.display_name)
+
+
+def _worker() -> str:
+    beat = Heartbeat.objects.filter(name="queue").values_list("at", flat=True).first()
+    start = _('start "manage.py worker" ("manage.py up" does so by itself).')
+    if beat is None:
+        raise ProblemError(_("no worker has run yet"), start, grave=False)
+    age = timezone.now() - beat
+    if age > BEAT_WITHIN:
+        raise ProblemError(_("the queue last moved at %(time)s") % {"time": beat.isoformat()}, start, grave=False)
+    return _("the queue moved %(seconds)d s ago") % {"seconds": age.total_seconds()}
+
+
+def _dashscope_region() -> str:
+    """AnimateAnyone is in Beijing only (alibaba.md 7)."""
+    host = urlsplit(settings.DASHSCOPE_BASE_URL).hostname or ""
+    known = host == "dashscope.aliyuncs.com" or host.endswith(".cn-beijing.maas.aliyuncs.com")
+    if settings.USE_SANDBOX or known:
+        return host
+    mend = _("set DASHSCOPE_BASE_URL to https://dashscope.aliyuncs.com/api/v1, with a key of the Beijing region.")
+    if host.endswith((".aliyuncs.com", ".aliyun.com")):
+        raise ProblemError(_("%(host)s is not in Beijing, where alone AnimateAnyone is") % {"host": host}, mend)
+    raise ProblemError(_("%(host)s is no host of Alibaba's: a proxy?") % {"host": host or "?"}, mend, grave=False)
+
+
+def _dashscope_list() -> str:
+    page = dashscope().list_tasks(page_size=1)
+    return _("the key is taken; %(count)d tasks of %(model)s in the last 24 hours") % {
+        "count": page.total,
+        "model": settings.DASHSCOPE_MODEL,
+    }
