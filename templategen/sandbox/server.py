@@ -97,6 +97,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._waits_for_continue = True
         return True
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the library says of a request that it cannot read; plain text, and always with a status line."""
+        self.close_connection = True
+        text = (message or _phrase(code)).encode("ascii", "replace")
+        self._send(Response(code, {"Content-Type": "text/plain"}, text), head=False)
+
     def say_continue(self) -> None:
         """Tell a waiting client to send its body."""
         if self._waits_for_continue:
@@ -115,8 +121,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             request = self._request()
         except BadRequestError as error:
-            self.close_connection = True
-            self._send(Response(400, {"Content-Type": "text/plain"}, str(error).encode()), head=False)
+            self.send_error(400, str(error))
             return
         try:
             response = self.server.app(request)

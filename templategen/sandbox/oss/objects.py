@@ -359,7 +359,7 @@ def _max_keys(text: str) -> int:
 
 def _from_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError:
         raise OssError(400, "InvalidArgument", "The continuation token is not valid.") from None
 
