@@ -67,7 +67,8 @@ def rules_in_words() -> list[str]:
 def limits_sentence() -> str:
     """All limits in one sentence, for the place where a file is chosen."""
     return _(
-        "%(containers)s with %(codecs)s, %(duration)s, at least %(fps)s frames a second, each side %(side)s, below %(size)s"
+        "%(containers)s with %(codecs)s, %(duration)s, at least %(fps)s frames a second, each side %(side)s, "
+        "below %(size)s"
     ) % {
         "containers": _alternatives(LIMITS["container"]),
         "codecs": _alternatives(LIMITS["codec"]),
