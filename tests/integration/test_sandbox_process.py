@@ -76,6 +76,16 @@ def test_interrupt_ends_it_too(tmp_path: Path) -> None:
         assert process.wait(5) == 0
 
 
+def test_the_management_command_takes_the_same_flags(tmp_path: Path) -> None:
+    command = [sys.executable, "manage.py", "sandbox", "--port", "0", "--data", str(tmp_path), "--run-seconds", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("sandbox ready on http://127.0.0.1:")
+        process.terminate()
+        assert process.wait(5) == 0
+    assert (tmp_path / "sandbox.sqlite3").exists()
+
+
 def test_a_kill_forgets_no_object_no_part_and_no_rule(own_sandbox: Sandbox) -> None:
     auth = oss2.AuthV4(ACCESS_KEY_ID, ACCESS_KEY_SECRET)
     bucket = oss2.Bucket(auth, own_sandbox.url, BUCKET, region=REGION)

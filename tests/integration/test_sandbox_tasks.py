@@ -64,11 +64,6 @@ def test_what_is_no_video_cannot_be_opened(api: DashScope, data: bytes) -> None:
     assert (done["status"], done["code"]) == ("FAILED", "InvalidFile.Openerror")
 
 
-def test_a_file_of_200_million_bytes_is_too_big(api: DashScope) -> None:
-    done = api.outcome(b"\x00" * 200_000_000)
-    assert (done["status"], done["code"]) == ("FAILED", "InvalidFile.Size")
-
-
 @pytest.mark.parametrize(
     "url",
     [
@@ -182,7 +177,6 @@ def test_a_cancelled_task_frees_its_place_and_a_running_one_cannot_be_cancelled(
 
 def test_the_sixth_submit_in_a_second_is_throttled(api: DashScope) -> None:
     api.sandbox.settings(submits_per_second=5)
-    time.sleep(1)
     answers = [api.submit() for _ in range(7)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
     assert answers[-1].json()["code"] == "Throttling.RateQuota"

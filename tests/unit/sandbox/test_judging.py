@@ -1,8 +1,11 @@
 """The sandbox's own reading of the documented limits, at their edges."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from templategen.sandbox.checks import judge
+from templategen.sandbox.checks import check_file, judge
 from templategen.sandbox.reader import demuxer_of
 
 GOOD = {"codec": "h264", "width": 720, "height": 1280, "fps": 30.0, "seconds": 10.23}
@@ -37,6 +40,15 @@ def test_each_limit_at_its_edge(change: dict[str, object], code: str | None) -> 
     outcome = judge(**{**GOOD, **change})  # type: ignore[arg-type]
     assert outcome.code == code
     assert (outcome.duration is None) == (code is not None)
+
+
+def test_200_million_bytes_are_too_big_whatever_is_in_them(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    path.touch()
+    os.truncate(path, 200_000_000)
+    assert check_file(path).code == "InvalidFile.Size"
+    os.truncate(path, 199_999_999)
+    assert check_file(path).code == "InvalidFile.Openerror"
 
 
 def test_the_container_is_told_by_content() -> None:
