@@ -7,6 +7,14 @@ from typing import Any, Literal, Self
 
 Verdict = Literal["pass", "warn", "fail"]
 Measured = float | str | None
+_KINDS: dict[str, set[type]] = {
+    "container codec": {str},
+    "size_bytes width height rotation video_streams streams": {int},
+    "frames": {int, type(None)},
+    "fps duration_s claimed_duration_s container_duration_s": {int, float, type(None)},
+    "audio_codec pixel_format sample_aspect": {str, type(None)},
+    "variable_fps has_audio fragmented": {bool},
+}
 LimitValue = dict[str, float | str | bool | list[str] | None]
 
 
@@ -51,22 +59,13 @@ class Facts:
         return facts
 
     def _check(self) -> None:
-        for name in ("container", "codec"):
-            if not isinstance(getattr(self, name), str):
-                raise TypeError(f"{name} is not a text")
-        for name in ("size_bytes", "width", "height", "rotation", "video_streams", "streams"):
-            if type(getattr(self, name)) is not int:
-                raise TypeError(f"{name} is not a whole number")
-        for name in ("fps", "frames", "duration_s", "claimed_duration_s", "container_duration_s"):
-            value = getattr(self, name)
-            if value is not None and (type(value) not in (int, float) or not math.isfinite(value)):
-                raise ValueError(f"{name} is not a finite number")
-        for name in ("audio_codec", "pixel_format", "sample_aspect"):
-            if not isinstance(getattr(self, name), str | None):
-                raise TypeError(f"{name} is not a text")
-        for name in ("variable_fps", "has_audio", "fragmented"):
-            if type(getattr(self, name)) is not bool:
-                raise TypeError(f"{name} is not true or false")
+        for names, kinds in _KINDS.items():
+            for name in names.split():
+                value = getattr(self, name)
+                if type(value) not in kinds:
+                    raise TypeError(f"{name} is of the wrong type")
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ValueError(f"{name} is not a finite number")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class _Runs(NamedTuple):
 
 
 def measure(reader: Reader, moov: bytes, track: Track, sidx: Box | None, first: Box, *, whole: bool) -> Length:
-    """Length of `track`. With `whole`, every fragment is visited; else only the first, and the index in front (sidx)."""
+    """Length of `track`. `whole`: every fragment is visited; else only the first, and the index in front (sidx)."""
     defaults = _defaults(moov).get(track.track_id, 0)
     if not track.timescale:
         return Length(0, 0.0, 0.0, even=True, cut=False)
@@ -140,4 +140,5 @@ def _indexed(reader: Reader, sidx: Box) -> float | None:
     rows = body[at + 4 : at + 4 + 12 * count]
     if not timescale or len(rows) < 12 * count or any(row & 0x80 for row in rows[::12]):
         return None
-    return sum(ticks for _, ticks, _ in struct.iter_unpack(">III", rows)) / timescale
+    ticks: int = sum(row[1] for row in struct.iter_unpack(">III", rows))
+    return ticks / timescale

@@ -19,7 +19,7 @@ class Need:
 
 
 def precheck(size: int, slices: Iterable[tuple[int, bytes]]) -> Probe | Need:
-    """Probe a file of `size` bytes of which only `slices` (offset, bytes) are known. ValueError where they do not fit."""
+    """Probe a file of `size` bytes by the `slices` (offset, bytes) known of it. ValueError where one does not fit."""
     try:
         return probe(SparseSource(size, slices))
     except NeedBytes as need:

@@ -38,7 +38,7 @@ class Probe:
         return all(finding.verdict != "fail" for finding in self.findings)
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """The child died or talks nonsense; `code` says how."""
 
     def __init__(self, code: str) -> None:
@@ -57,7 +57,7 @@ def probe(source: Source, *, seconds: float = 15.0, memory_bytes: int = 1 << 30,
     try:
         text, picture = _Child(source, seconds, memory_bytes, frame_side).run()
         return _result(source.size, text, picture)
-    except _Broken as broken:
+    except _BrokenError as broken:
         return _unreadable(source.size, broken.code, None)
 
 
@@ -72,10 +72,10 @@ def _result(size: int, text: bytes, picture: bytes) -> Probe:
         extra = tuple(Finding.from_dict(finding) for finding in answer["findings"])
         facts = Facts.from_dict(answer["facts"]) if answer["facts"] is not None else None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _Broken("crashed") from error
+        raise _BrokenError("crashed") from error
     judged = judge(facts) if facts is not None else (judge_size(size),)
     if facts is None and not extra:
-        raise _Broken("crashed")
+        raise _BrokenError("crashed")
     return Probe(facts, judged + extra, picture if picture[:4] == b"RIFF" else None)
 
 
@@ -92,13 +92,13 @@ class _Child:
         self._arguments = [str(source.size), str(seconds), str(memory_bytes), str(frame_side), whole]
 
     def run(self) -> tuple[bytes, bytes]:
-        """JSON and picture. _Broken, or what the source raises."""
+        """JSON and picture. _BrokenError, or what the source raises."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
                 process = subprocess.Popen(  # noqa: S603 -- our own code, nothing of the user's in the arguments
                     [sys.executable, "-I", "-c", _BOOT, str(_ROOT), *self._arguments],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
@@ -107,8 +107,8 @@ class _Child:
                 )
             try:
                 return self._serve(ours)
-            except _Broken as broken:
-                raise _Broken(self._why(process, broken.code)) from broken
+            except _BrokenError as broken:
+                raise _BrokenError(self._why(process, broken.code)) from broken
             finally:
                 process.kill()
                 process.wait()
@@ -132,13 +132,13 @@ class _Child:
             if kind == "D":
                 text_length, picture_length = numbers
                 if text_length > MOST_JSON or picture_length > MOST_PICTURE:
-                    raise _Broken("crashed")
+                    raise _BrokenError("crashed")
                 answer = self._take(pipe, text_length + picture_length)
                 return answer[:text_length], answer[text_length:]
             offset, length = numbers
             reads, sent = reads + 1, sent + length
             if reads > MOST_READS or sent > MOST_BYTES or offset > self._source.size:
-                raise _Broken("too_big")
+                raise _BrokenError("too_big")
             self._send(pipe, self._read(offset, length))
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -150,7 +150,7 @@ class _Child:
     def _line(self, pipe: socket.socket) -> tuple[str, tuple[int, int]]:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > 64:
-                raise _Broken("crashed")
+                raise _BrokenError("crashed")
             self._fill(pipe)
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
@@ -158,7 +158,7 @@ class _Child:
         if kind == b"B":
             return "B", (0, 0)
         if kind not in {b"R", b"D"} or len(parts) != 2 or not all(part.isdigit() for part in parts):
-            raise _Broken("crashed")
+            raise _BrokenError("crashed")
         return kind.decode(), (int(parts[0]), int(parts[1]))
 
     def _take(self, pipe: socket.socket, length: int) -> bytes:
@@ -173,9 +173,9 @@ class _Child:
         except TimeoutError as error:
             raise self._late() from error
         except OSError as error:
-            raise _Broken("crashed") from error
+            raise _BrokenError("crashed") from error
         if not data:
-            raise _Broken("crashed")
+            raise _BrokenError("crashed")
         self._buffer += data
 
     def _send(self, pipe: socket.socket, data: bytes) -> None:
@@ -185,7 +185,7 @@ class _Child:
         except TimeoutError as error:
             raise self._late() from error
         except OSError as error:
-            raise _Broken("crashed") from error
+            raise _BrokenError("crashed") from error
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()
@@ -197,7 +197,7 @@ class _Child:
         """The time is up: the file's fault, unless most of it went into waiting for bytes."""
         if self._in_source > self._seconds / 2:
             return SourceError("The clip's bytes came too slowly.")
-        return _Broken("timeout")
+        return _BrokenError("timeout")
 
 
 def _environment() -> dict[str, str]:

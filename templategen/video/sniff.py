@@ -4,26 +4,26 @@ HEAD = 1024
 """Bytes that `sniff` wants to see."""
 
 _MAGIC = (
-    (0, b"\x89PNG\r\n", "png"),
-    (0, b"\xff\xd8\xff", "jpeg"),
-    (0, b"GIF8", "gif"),
-    (0, b"BM", "bmp"),
-    (0, b"%PDF", "pdf"),
-    (0, b"PK\x03\x04", "zip"),
-    (0, b"Rar!", "rar"),
-    (0, b"7z\xbc\xaf", "7z"),
-    (0, b"\x1f\x8b", "gzip"),
-    (0, b"ID3", "mp3"),
-    (0, b"fLaC", "flac"),
-    (0, b"OggS", "ogg"),
-    (0, b"FLV\x01", "flv"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
-    (0, b"\x00\x00\x01\xba", "mpeg"),
-    (0, b"\x00\x00\x01\xb3", "mpeg"),
-    (0, b".RMF", "rm"),
-    (0, b"#EXTM3U", "m3u8"),
-    (0, b"\x00\x00\x00\x01\x67", "h264_raw"),
-    (0, b"\x00\x00\x00\x01\x40", "hevc_raw"),
+    (b"\x89PNG\r\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF8", "gif"),
+    (b"BM", "bmp"),
+    (b"%PDF", "pdf"),
+    (b"PK\x03\x04", "zip"),
+    (b"Rar!", "rar"),
+    (b"7z\xbc\xaf", "7z"),
+    (b"\x1f\x8b", "gzip"),
+    (b"ID3", "mp3"),
+    (b"fLaC", "flac"),
+    (b"OggS", "ogg"),
+    (b"FLV\x01", "flv"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (b"\x00\x00\x01\xba", "mpeg"),
+    (b"\x00\x00\x01\xb3", "mpeg"),
+    (b".RMF", "rm"),
+    (b"#EXTM3U", "m3u8"),
+    (b"\x00\x00\x00\x01\x67", "h264_raw"),
+    (b"\x00\x00\x00\x01\x40", "hevc_raw"),
 )
 _RIFF = {b"AVI ": "avi", b"WAVE": "wav", b"WEBP": "webp"}
 _BRANDS = {
@@ -47,7 +47,7 @@ VIDEO_CONTAINERS = frozenset({"matroska", "webm", "flv", "asf", "mpeg", "mpegts"
 
 
 def sniff(head: bytes) -> str:
-    """ "mp4", "mov" or "avi", or the name of whatever else it is; "text", "zeros" or "unknown" at the end of wits."""
+    """One of "mp4", "mov", "avi", or the name of what else it is; "text", "zeros", "unknown" at the end of wits."""
     if head[:4] in {b"RIFF", b"RIFX"}:
         return _RIFF.get(head[8:12], "riff")
     if head[4:8] == b"ftyp":
@@ -56,12 +56,9 @@ def sniff(head: bytes) -> str:
         return "mov"
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "webm" if b"webm" in head[:64] else "matroska"
-    for offset, magic, name in _MAGIC:
-        if head.startswith(magic, offset):
-            return name
     if head[:1] == b"\x47" and head[188:189] == b"\x47":
         return "mpegts"
-    return _wordy(head)
+    return next((name for magic, name in _MAGIC if head.startswith(magic)), "") or _wordy(head)
 
 
 def _brand(brand: bytes) -> str:

@@ -40,7 +40,7 @@ class FileSource:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
-            self._file = Path(path).open("rb", buffering=0)
+            self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 -- closed by close()
         except OSError as error:
             raise SourceError(f"The file cannot be opened: {error.strerror}.") from error
         self.size = os.fstat(self._file.fileno()).st_size
