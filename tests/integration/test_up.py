@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clips import make_clip
 from tests.running import Running, get, processes_of, run, running, wait_until
 from tests.sandbox import free_port
 
@@ -70,6 +71,18 @@ def test_the_sandbox_takes_uploads_from_the_site_s_pages(site: Site) -> None:
         )
         answer = line.makefile().read()
     assert f"Access-Control-Allow-Origin: http://localhost:{site.port}".lower() in answer.lower()
+
+
+def test_a_clip_becomes_a_template_in_the_running_site(site: Site, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "wave.mp4")
+    addresses = {
+        "TEMPLATEGEN_SITE_URL": f"http://127.0.0.1:{site.port}",
+        "TEMPLATEGEN_SANDBOX_URL": f"http://127.0.0.1:{site.sandbox_port}",
+    }
+    made = run(site.data, "make_template", str(clip), "--wait", **addresses)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("AACT.")
+    assert len(made.stdout.splitlines()) == 1
 
 
 def test_a_second_up_on_the_same_data_names_the_first_and_leaves_it_alone(site: Site) -> None:
