@@ -142,15 +142,21 @@ class ActionTemplate(models.Model):
             models.UniqueConstraint(fields=["task_id"], name="task_once", condition=~Q(task_id="")),
         ]
         indexes = [
-            # The gallery: newest first within an account; the state filter; the search reads only the index.
-            models.Index(fields=["account", "-created_at", "-id"], name="gallery", condition=Q(deleted_at=None)),
+            # The gallery (listing.py): newest first within an account, one state of it, words in it, the trash. Each
+            # holds all that its query reads, so that no row is touched before the page's ids are known.
+            models.Index(
+                fields=["account", "-created_at", "-id", "state"], name="gallery", condition=Q(deleted_at=None)
+            ),
             models.Index(
                 fields=["account", "state", "-created_at", "-id"], name="gallery_by_state", condition=Q(deleted_at=None)
             ),
             models.Index(
-                fields=["account", "-created_at", "-id", "search_text"],
+                fields=["account", "-created_at", "-id", "state", "search_text"],
                 name="gallery_search",
                 condition=Q(deleted_at=None),
+            ),
+            models.Index(
+                fields=["account", "-deleted_at", "-id"], name="gallery_trash", condition=Q(deleted_at__isnull=False)
             ),
             models.Index(fields=["template_id"], name="by_template_id", condition=~Q(template_id="")),
             # What the conductor and the sweep ask for: few rows among many settled ones.

@@ -94,7 +94,7 @@ def make_template(account: Account, state: State = State.READY, **values: Any) -
         defaults["task_id"] = f"task-{secrets.token_hex(8)}"
     if state is State.READY:
         defaults |= {
-            "template_id": f"AACT.{secrets.token_hex(4)}.{secrets.token_hex(4)}-{secrets.token_hex(2)}.{secrets.token_hex(4)}",
+            "template_id": f"AACT.{secrets.token_hex(4)}.{secrets.token_hex(4)}-{secrets.token_hex(6)}",
             "video_duration": 12.04,
             "video_ratio": "standard",
             "request_id": secrets.token_hex(8),

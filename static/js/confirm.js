@@ -1,28 +1,54 @@
-// <a href="/page-that-asks/" data-dialog="id">: opens the dialog in place of going to the page.
-// Inside it, [data-dialog-close] closes it; Escape does so by itself, and focus goes back to the link.
+// <a href="/…/delete/" data-ask-delete data-name="…">: asks in a dialog in place of on the page that the link goes to.
+// With data-swaps-gallery the answer takes the gallery's place and Undo gets the focus; else the form is sent plainly.
+
+let swapsGallery = false;
 
 export function listenForDialogs() {
   document.addEventListener("click", (event) => {
     if (!(event.target instanceof Element)) return;
-    const opener = event.target.closest("[data-dialog]");
-    if (opener instanceof HTMLElement && opener.dataset.dialog) {
-      const dialog = document.getElementById(opener.dataset.dialog);
-      if (!(dialog instanceof HTMLDialogElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      dialog.showModal();
+    const link = event.target.closest("[data-ask-delete]");
+    if (link instanceof HTMLAnchorElement) {
+      if (!event.ctrlKey && !event.metaKey && !event.shiftKey && ask(link)) event.preventDefault();
       return;
     }
     const dialog = event.target.closest("dialog");
-    // A click on the veil is a click on the dialog element itself, outside its contents.
-    if (dialog && (event.target.closest("[data-dialog-close]") || isOutside(dialog, event))) dialog.close();
+    if (dialog && (event.target.closest("[data-dialog-close]") || isOnVeil(dialog, event))) dialog.close();
+  });
+  document.addEventListener("submit", (event) => {
+    if (!(event.target instanceof HTMLFormElement) || event.target.id !== "delete-form" || !swapsGallery) return;
+    event.preventDefault();
+    deleteInPlace(event.target);
   });
 }
 
-/** @param {HTMLDialogElement} dialog @param {MouseEvent} event */
-function isOutside(dialog, event) {
-  if (event.target !== dialog) return false;
+/** @param {HTMLAnchorElement} link @returns {boolean} whether the dialog is there */
+function ask(link) {
+  const dialog = document.getElementById("delete-dialog");
+  const form = document.getElementById("delete-form");
+  const name = document.getElementById("delete-name");
+  if (!(dialog instanceof HTMLDialogElement) || !(form instanceof HTMLFormElement) || !name) return false;
+  form.action = link.href;
+  name.textContent = link.dataset.name ?? "";
+  swapsGallery = "swapsGallery" in link.dataset;
+  dialog.showModal();
+  return true;
+}
+
+/** @param {HTMLFormElement} form */
+async function deleteInPlace(form) {
+  form.closest("dialog")?.close();
+  const { pathname } = new URL(form.action);
+  await htmx.ajax("POST", pathname, { target: "#gallery", swap: "outerHTML" });
+  const undo = document.querySelector("[data-undo]");
+  if (undo instanceof HTMLElement) undo.focus();
+}
+
+/** A click on the veil has the dialog as its target, outside the dialog's box.
+ * @param {HTMLDialogElement} dialog @param {MouseEvent} event @returns {boolean} */
+function isOnVeil(dialog, event) {
+  if (event.target !== dialog || event.detail === 0) return false;
   const box = dialog.getBoundingClientRect();
-  return (
-    event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom
-  );
+  const inside =
+    event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+  return !inside;
 }

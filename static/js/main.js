@@ -7,6 +7,7 @@ import { keepFocus } from "./focus.js";
 import { sparePolling } from "./live.js";
 import { listenForMenus } from "./menus.js";
 import { listenForMessages } from "./messages.js";
+import { localTimes } from "./times.js";
 
 document.documentElement.classList.add("has-script");
 
@@ -16,3 +17,4 @@ listenForMenus();
 listenForMessages();
 keepFocus();
 sparePolling();
+localTimes();

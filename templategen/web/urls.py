@@ -1,6 +1,29 @@
-"""The product's pages."""
+"""The product's pages. Everything under ``/a/<slug>/`` belongs to one account; access.py says whose."""
 
-from django.urls import URLPattern
+from django.urls import include, path
+
+from templategen.web import decisions, detail, gallery, home, live, media
 
 app_name = "web"
-urlpatterns: list[URLPattern] = []
+
+_template = [
+    path("", detail.detail, name="detail"),
+    path("card/", gallery.card, name="card"),
+    path("rename/", decisions.rename, name="rename"),
+    path("retry/", decisions.retry, name="retry"),
+    path("cancel/", decisions.cancel, name="cancel"),
+    path("resubmit/", decisions.resubmit, name="resubmit"),
+    path("delete/", decisions.delete, name="delete"),
+    path("restore/", decisions.restore, name="restore"),
+    path("poster/", media.poster, name="poster"),
+    path("video/", media.video, name="video"),
+    path("download/", media.download, name="download"),
+]
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("a/<slug:slug>/", gallery.gallery, name="gallery"),
+    path("a/<slug:slug>/", include("templategen.web.upload_urls")),
+    path("a/<slug:slug>/live/", live.live, name="live"),
+    path("a/<slug:slug>/templates/<uuid:public_id>/", include(_template)),
+]

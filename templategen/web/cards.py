@@ -1,0 +1,88 @@
+"""What a card and the detail page say about a template beyond its fields: what went wrong, what can be done."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from templategen.error_texts import ErrorText, explain
+from templategen.finding_texts import FindingText, describe
+from templategen.models import ActionTemplate
+from templategen.states import CANCELABLE, DELETABLE, RETRYABLE, State
+from templategen.video.facts import Finding
+
+# Decided by the conductor while it looks through the task list; by a person only when the list did not tell.
+_PERSON_DECIDES = "unconfirmed.person"
+_ALARMING = frozenset({State.FAILED, State.LOST})
+_WARNING = frozenset({State.BLOCKED, State.UNCONFIRMED})
+
+
+@dataclass(frozen=True)
+class Card:
+    """A template as its card shows it."""
+
+    template: ActionTemplate
+    trouble: ErrorText | None
+    broken: tuple[FindingText, ...]
+
+    @property
+    def state(self) -> State:
+        """The template's state."""
+        return State(self.template.state)
+
+    @property
+    def live(self) -> str:
+        """What the page's poll says of it (public ID and version); empty once nothing happens by itself."""
+        return "" if self.template.is_settled else f"{self.template.public_id}.{self.template.version}"
+
+    @property
+    def tone(self) -> str:
+        """How loud the explanation is: the state's own colour."""
+        if self.state in _ALARMING:
+            return ""
+        return "trouble-warn" if self.state in _WARNING else "trouble-calm"
+
+    @property
+    def can_retry(self) -> bool:
+        """Trying again can end otherwise: not where the video itself breaks a limit."""
+        stored = self.template.clip.stored_at is not None
+        hopeless = self.state == State.BLOCKED and self.template.error_code == "limits"
+        return stored and self.state in RETRYABLE and not hopeless
+
+    @property
+    def can_cancel(self) -> bool:
+        """Nothing has begun that would be paid for."""
+        return self.state in CANCELABLE
+
+    @property
+    def can_delete(self) -> bool:
+        """Nothing is under way whose ID could be lost."""
+        return self.state in DELETABLE
+
+    @property
+    def can_resubmit(self) -> bool:
+        """Its answer never came, the task list did not tell, and a person has to decide."""
+        return self.state == State.UNCONFIRMED and self.template.error_code == _PERSON_DECIDES
+
+    @property
+    def has_raw(self) -> bool:
+        """There are words or numbers of the service to show on demand."""
+        row = self.template
+        return bool(self.trouble and (row.error_code or row.error_message or row.request_id or row.submit_request_id))
+
+
+def findings_of(template: ActionTemplate) -> list[Finding]:
+    """What the check found, rule by rule; nothing before the check."""
+    return [Finding.from_dict(each) for each in template.clip.findings]
+
+
+def card_of(template: ActionTemplate) -> Card:
+    """The card of a template whose clip is loaded too."""
+    broken: tuple[FindingText, ...] = ()
+    if template.state == State.BLOCKED:
+        broken = tuple(describe(finding) for finding in findings_of(template) if finding.verdict == "fail")
+    return Card(template, explain(template), broken)
+
+
+def live_context(*, quiet: int = 0, unsettled: int) -> dict[str, Any]:
+    """How the page's one poll goes on: every 3 s while things move, then 15 s, then 60 s; not at all once settled."""
+    seconds = 3 if quiet < 10 else 15 if quiet < 30 else 60
+    return {"quiet": quiet, "poll_seconds": seconds if unsettled else 0}

@@ -1,0 +1,83 @@
+"""The one place where an expected failure becomes an answer: JSON for scripts, a message for htmx, a page else."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from accounts.middleware import wants_json
+from templategen import actions
+from templategen.finding_texts import describe
+from templategen.video.facts import Finding
+
+_STATUS: tuple[tuple[type[actions.ActionError], HTTPStatus], ...] = (
+    (actions.NotPossibleError, HTTPStatus.CONFLICT),
+    (actions.IncompleteError, HTTPStatus.CONFLICT),
+    (actions.RefusedError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (actions.StorageTroubleError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (actions.ServiceTroubleError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+def status_of(problem: actions.ActionError) -> HTTPStatus:
+    """409 wrong state, 422 the user's input, 503 a remote service."""
+    return next((status for kind, status in _STATUS if isinstance(problem, kind)), HTTPStatus.CONFLICT)
+
+
+def json_error(
+    code: str, text: str, *, status: int, findings: Iterable[Finding] = (), missing: Iterable[int] = ()
+) -> JsonResponse:
+    """``{"error": {"code", "text", "findings": [{label, measured, limit, what, fix}], "missing": […]}}``."""
+    told = [asdict(describe(finding)) for finding in findings]
+    return JsonResponse(
+        {"error": {"code": code, "text": text, "findings": told, "missing": list(missing)}}, status=status
+    )
+
+
+def action_error(request: HttpRequest, problem: actions.ActionError) -> HttpResponse:
+    """The answer to a failed action, in the form that was asked for."""
+    status = status_of(problem)
+    findings: tuple[Finding, ...] = getattr(problem, "findings", ())
+    if wants_json(request):
+        missing: list[int] = getattr(problem, "missing", [])
+        return json_error(problem.code, problem.text, status=status, findings=findings, missing=missing)
+    if request.headers.get("HX-Request") == "true":
+        return _message(request, problem, status)
+    context = {"text": problem.text, "findings": [describe(finding) for finding in findings], "back": _back(request)}
+    return render(request, "errors/action.html", context, status=status)
+
+
+def _message(request: HttpRequest, problem: actions.ActionError, status: HTTPStatus) -> HttpResponse:
+    response = render(request, "_message.html", {"text": problem.text, "level": "error"}, status=status)
+    response["HX-Retarget"] = "#messages"
+    response["HX-Reswap"] = "beforeend"
+    if status == HTTPStatus.CONFLICT:
+        # The page shows an older state than the row has: let it look again.
+        response["HX-Trigger"] = "templates:changed"
+    return response
+
+
+def _back(request: HttpRequest) -> str:
+    """The page of this site that the form was on."""
+    page = request.headers.get("Referer", "")
+    hosts = {request.get_host()}
+    return page if url_has_allowed_host_and_scheme(page, hosts, require_https=request.is_secure()) else "/"
+
+
+class ActionErrorMiddleware:
+    """Turns the ActionError of any view into its answer; everything else bubbles."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Nothing to do before or after."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> Any:
+        """The answer, or None for what is not expected."""
+        return action_error(request, exception) if isinstance(exception, actions.ActionError) else None

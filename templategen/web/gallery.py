@@ -1,0 +1,120 @@
+"""The gallery: one page of an account's templates, filtered or searched, and the single card."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET
+from django.views.decorators.vary import vary_on_headers
+
+from accounts.models import Account
+from templategen import access, listing
+from templategen.web.cards import card_of, live_context
+from templategen.web.htmx import is_htmx, swaps_only
+
+
+@require_GET
+@cache_control(private=True, no_cache=True)
+@vary_on_headers("HX-Request")
+def gallery(request: HttpRequest, slug: str) -> HttpResponse:
+    """The page, or its changing part for htmx; a whole ID in the search box leads straight to its template."""
+    account = access.account_for(request.user, slug)
+    wish = listing.Wish.of(request.GET.get("state", ""), request.GET.get("q", ""), request.GET.get("page", ""))
+    found = listing.exactly(account, wish.words) if wish.words else None
+    if found is not None:
+        return _go(request, reverse("web:detail", args=[account.slug, found.public_id]))
+    if request.session.get("account") != account.slug:
+        request.session["account"] = account.slug
+    page = "web/_gallery.html" if swaps_only(request) else "web/gallery.html"
+    return render(request, page, gallery_context(account, wish))
+
+
+def _go(request: HttpRequest, address: str) -> HttpResponse:
+    return HttpResponse(headers={"HX-Redirect": address}) if is_htmx(request) else redirect(address)
+
+
+@require_GET
+def card(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
+    """One card alone, as it looks now."""
+    account = access.account_for(request.user, slug)
+    template = access.template_of(account, public_id)
+    return render(request, "web/_card.html", {"account": account, "card": card_of(template)})
+
+
+def wish_of_page(request: HttpRequest) -> listing.Wish:
+    """What the gallery page shows from which htmx sent this request."""
+    query = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    given = {name: query.get(name, [""])[0] for name in ("state", "q", "page")}
+    return listing.Wish.of(given["state"], given["q"], given["page"])
+
+
+def gallery_context(account: Account, wish: listing.Wish) -> dict[str, Any]:
+    """All that the gallery's changing part needs."""
+    counts = listing.counts_of(account)
+    page = listing.page_of(account, wish, counts)
+    in_trash = wish.group == listing.TRASH
+    cards = [card_of(template) for template in page.templates]
+    unsettled = 0 if in_trash else sum(1 for each in cards if each.live)
+    return {
+        "account": account,
+        "wish": wish,
+        "page": page,
+        "cards": cards,
+        "in_trash": in_trash,
+        "here": _address(wish, page=page.number),
+        "group_label": listing.label_of(wish.group),
+        "trash_days": settings.TRASH_DAYS,
+        "page_links": _page_links(wish, page),
+        **chips_context(account, wish, counts),
+        **live_context(unsettled=unsettled),
+    }
+
+
+def chips_context(account: Account, wish: listing.Wish, counts: dict[str, int]) -> dict[str, Any]:
+    """The filter's chips. Counts are of the whole account, so none stand there while a search narrows it."""
+    chips = [
+        {
+            "key": group.key,
+            "label": group.label,
+            "count": counts[group.key],
+            "address": _address(wish, group=group.key),
+            "current": wish.group == group.key,
+        }
+        for group in listing.GROUPS
+    ]
+    return {
+        "account": account,
+        "wish": wish,
+        "chips": chips,
+        "all_count": counts[""],
+        "all_address": _address(wish, group=""),
+        "trash_key": listing.TRASH,
+        "trash_address": _address(wish, group=listing.TRASH),
+    }
+
+
+def _page_links(wish: listing.Wish, page: listing.Page) -> dict[str, Any]:
+    numbers = [
+        {"number": number, "address": _address(wish, page=number)} if number else None
+        for number in listing.page_numbers(page.number, page.pages)
+    ]
+    return {
+        "numbers": numbers,
+        "previous": _address(wish, page=page.number - 1) if page.number > 1 else "",
+        "next": _address(wish, page=page.number + 1) if page.number < page.pages else "",
+    }
+
+
+def _address(wish: listing.Wish, *, group: str | None = None, page: int = 1) -> str:
+    """The query part of the address of another page, filter or search; ``?`` for the bare gallery."""
+    parts = {
+        "state": wish.group if group is None else group,
+        "q": wish.words,
+        "page": str(page) if page > 1 else "",
+    }
+    return "?" + urlencode({name: value for name, value in parts.items() if value})
