@@ -110,9 +110,6 @@ def _verdict(probe: Probe) -> dict[str, object]:
     return {
         "ok": probe.ok,
         "facts": probe.facts.to_dict() if probe.facts else None,
-        "findings": [
-            {"rule": finding.rule, "verdict": finding.verdict, **asdict(describe(finding))}
-            for finding in probe.findings
-        ],
+        "findings": [asdict(describe(finding)) for finding in probe.findings],
         "poster": f"data:image/webp;base64,{picture}" if picture else "",
     }

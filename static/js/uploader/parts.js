@@ -102,9 +102,10 @@ async function sendPart(number, blob, { urls, signal, onPart, onOffline }) {
         onOffline(false);
         continue;
       }
+      // A refusal that came without CORS headers looks like a network failure: the next try has a fresh URL as well.
+      urls.forget(number);
       if (error.status === 403 && refreshed < FRESH_URLS) {
         refreshed += 1;
-        urls.forget(number);
         continue;
       }
       await requireHope(error, blob);

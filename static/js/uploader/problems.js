@@ -45,6 +45,13 @@ export class SignedOut extends Problem {
   }
 }
 
+/** The server does not take the page's token. */
+export class OutOfDate extends Problem {
+  constructor() {
+    super(gettext("This page is out of date. Reload it, then choose the file again: what has been sent is kept."));
+  }
+}
+
 /** The file on the user's disk is gone, changed, or was a folder. */
 export class Unreadable extends Problem {
   constructor() {

@@ -1,7 +1,7 @@
 // Calls to our own server: JSON in, JSON out, every failure a Problem.
 
 import { BACK_OFF, backOff, sleep, untilOnline } from "./wait.js";
-import { ServerProblem, SignedOut, Unreachable } from "./problems.js";
+import { OutOfDate, ServerProblem, SignedOut, Unreachable } from "./problems.js";
 
 const TIMEOUT_MS = 60_000;
 // A server that says when to come back is busy, not broken.
@@ -21,6 +21,8 @@ async function answerOf(response) {
   const isJson = (response.headers.get("Content-Type") || "").startsWith("application/json");
   const answer = isJson ? await response.json() : {};
   if (response.ok && isJson) return answer;
+  // Ours say no in JSON; the guard against forgery does not.
+  if (response.status === 403 && !isJson) throw new OutOfDate();
   const problem = new ServerProblem(response.status, answer.error || {});
   problem.waitSeconds = Number(response.headers.get("Retry-After")) || 0;
   throw problem;

@@ -136,11 +136,9 @@ class ItemView {
   }
 }
 
-/** @param {{what: string, limit: string, fix: string}} finding */
-function findingLines(finding) {
-  return [line("trouble-what", finding.what), line("", finding.limit), line("", finding.fix)].filter(
-    (node) => node.textContent,
-  );
+/** @param {{what: string, fix: string}} finding */
+function findingLines({ what, fix }) {
+  return [line("trouble-what", what), line("", fix)].filter((node) => node.textContent);
 }
 
 function line(className, text) {
