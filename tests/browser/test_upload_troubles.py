@@ -1,0 +1,245 @@
+"""What may come between an upload and its end: the person, the line, the storage, the session."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.site import Person, Site
+from tests.browser.uploader import PART, Bucket, Uploader, padded
+from tests.clips import make_clip
+
+NAME = "long.mp4"
+PARTS = 5
+
+
+@pytest.fixture(scope="package")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five parts, the last one short."""
+    folder = tmp_path_factory.mktemp("clips")
+    return padded(make_clip(folder / "short.mp4"), folder / NAME, 4 * PART + 1000)
+
+
+@pytest.fixture
+def uploader(page: Page) -> Uploader:
+    return Uploader(page)
+
+
+def hold(site: Site, *numbers: int, seconds: float = 60) -> None:
+    """The storage does not answer for these parts."""
+    for number in numbers:
+        site.sandbox.fault("oss-part", "slow", seconds=seconds, times=None, match=f"partNumber={number}&")
+
+
+def wait_for_parts(uploader: Uploader, site: Site, url: str, *numbers: int) -> None:
+    """Until the storage has these parts and no others."""
+    page = uploader.page
+    for _ in range(100):
+        missing = page.request.get(site.url + url).json()["upload"]["missing"]
+        if set(range(1, PARTS + 1)) - set(missing) == set(numbers):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"missing: {missing}")
+
+
+def expect_made(uploader: Uploader) -> None:
+    uploader.expect_state(NAME, "done")
+    expect(uploader.page.locator("#gallery article").filter(has_text="long")).to_have_count(1)
+
+
+def test_after_a_reload_only_the_missing_parts_are_sent(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    page = uploader.page
+    hold(site, 4, 5)
+    url = uploader.begin(long_clip)
+    wait_for_parts(uploader, site, url, 1, 2, 3)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    site.sandbox.clear_faults()
+    expect(uploader.item(NAME)).to_contain_text("2 of 5 parts missing. Choose the same file to go on")
+    uploader.parts.clear()
+    with page.expect_file_chooser() as chooser:
+        uploader.press("choose", NAME)
+    chooser.value.set_files(long_clip)
+    expect_made(uploader)
+    assert sorted(uploader.parts) == [4, 5]
+
+
+def test_another_file_does_not_go_on_with_an_unfinished_upload(
+    uploader: Uploader, site: Site, long_clip: Path, tmp_path: Path
+) -> None:
+    page = uploader.page
+    hold(site, 5)
+    wait_for_parts(uploader, site, uploader.begin(long_clip), 1, 2, 3, 4)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    site.sandbox.clear_faults()
+    expect(uploader.item(NAME)).to_contain_text("1 of 5 parts missing")
+    with page.expect_file_chooser() as chooser:
+        uploader.press("choose", NAME)
+    chooser.value.set_files(make_clip(tmp_path / "other.mp4"))
+    expect(uploader.item(NAME)).to_contain_text("That was another file")
+    uploader.expect_state("other.mp4", "done")
+    uploader.expect_state(NAME, "unfinished")
+    uploader.press("cancel", NAME)
+    uploader.expect_gone(NAME)
+
+
+def test_pause_keeps_what_is_there_and_continue_sends_the_rest(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    hold(site, 4, 5)
+    url = uploader.begin(long_clip)
+    wait_for_parts(uploader, site, url, 1, 2, 3)
+    uploader.press("pause", NAME)
+    uploader.expect_state(NAME, "paused")
+    site.sandbox.clear_faults()
+    uploader.parts.clear()
+    uploader.page.wait_for_timeout(300)
+    assert uploader.parts == []
+    uploader.press("resume", NAME)
+    expect_made(uploader)
+    assert sorted(uploader.parts) == [4, 5]
+
+
+def test_cancel_throws_away_what_is_there(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    before = set(Bucket(site.sandbox).unfinished())
+    hold(site, 4, 5)
+    wait_for_parts(uploader, site, uploader.begin(long_clip), 1, 2, 3)
+    assert len(set(Bucket(site.sandbox).unfinished()) - before) == 1
+    uploader.press("cancel", NAME)
+    uploader.expect_gone(NAME)
+    assert set(Bucket(site.sandbox).unfinished()) <= before
+    uploader.page.reload()
+    expect(uploader.item(NAME)).to_have_count(0)
+
+
+def test_a_refused_part_is_sent_again_by_a_fresh_address(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    site.sandbox.fault("oss-part", "status", status=403, code="AccessDenied", match="partNumber=2&")
+    signed = []
+    uploader.page.on("request", lambda request: signed.append(request.url) if "/parts/" in request.url else None)
+    uploader.choose(long_clip)
+    expect_made(uploader)
+    assert sorted(uploader.parts) == [1, 2, 2, 3, 4, 5]
+    assert len(signed) == 2
+
+
+def test_a_storage_that_fails_for_a_while_is_tried_again(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    site.sandbox.fault("oss-part", "status", status=503, code="ServiceUnavailable", times=2)
+    site.sandbox.fault("oss-part", "refuse", times=2)
+    site.sandbox.fault("oss-complete", "status", status=500, code="InternalError")
+    uploader.choose(long_clip)
+    expect_made(uploader)
+
+
+def test_a_storage_that_stays_away_is_said_so_and_can_be_tried_again(
+    uploader: Uploader, site: Site, long_clip: Path
+) -> None:
+    page = uploader.page
+    page.clock.install()
+    site.sandbox.fault("oss-part", "status", status=503, code="ServiceUnavailable", times=None)
+    uploader.choose(long_clip)
+    for _ in range(60):
+        if uploader.item(NAME).get_attribute("data-state") == "failed":
+            break
+        page.clock.run_for(5000)
+        page.wait_for_timeout(20)
+    uploader.expect_state(NAME, "failed")
+    expect(uploader.item(NAME)).to_contain_text("503 ServiceUnavailable")
+    site.sandbox.clear_faults()
+    uploader.press("retry", NAME)
+    page.clock.run_for(1000)
+    uploader.expect_state(NAME, "done")
+
+
+def test_a_part_that_stands_still_is_cut_and_sent_again(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    page = uploader.page
+    page.clock.install()
+    site.sandbox.fault("oss-part", "slow", seconds=60, match="partNumber=3&")
+    uploader.choose(long_clip)
+    page.clock.run_for(1000)
+    expect(uploader.item(NAME).get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile("7[0-9]|99"))
+    page.clock.run_for(121_000)
+    page.clock.run_for(2_000)
+    uploader.expect_state(NAME, "done")
+    assert sorted(uploader.parts) == [1, 2, 3, 3, 4, 5]
+
+
+def test_without_a_network_it_waits_and_goes_on_by_itself(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    hold(site, 5)
+    wait_for_parts(uploader, site, uploader.begin(long_clip), 1, 2, 3, 4)
+    uploader.page.context.set_offline(True)
+    expect(uploader.item(NAME)).to_contain_text("No connection")
+    site.sandbox.clear_faults()
+    uploader.parts.clear()
+    uploader.page.context.set_offline(False)
+    expect_made(uploader)
+    assert uploader.parts == [5]
+
+
+def test_an_upload_that_the_storage_threw_away_begins_anew(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    hold(site, 5)
+    url = uploader.begin(long_clip)
+    wait_for_parts(uploader, site, url, 1, 2, 3, 4)
+    uploader.press("pause", NAME)
+    Bucket(site.sandbox).throw_away()
+    site.sandbox.clear_faults()
+    uploader.press("resume", NAME)
+    uploader.expect_state(NAME, "failed")
+    expect(uploader.item(NAME)).to_contain_text("tidied away")
+    uploader.press("retry", NAME)
+    expect_made(uploader)
+
+
+def test_a_lost_answer_does_not_begin_two_uploads(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    page = uploader.page
+    lost = []
+
+    def lose(route) -> None:
+        if route.request.method == "POST" and not lost:
+            lost.append(route.fetch())
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/uploads/", lose)
+    uploader.choose(long_clip)
+    expect_made(uploader)
+    assert len(lost) == 1
+    page.reload()
+    expect(page.locator("[data-list] > li")).to_have_count(0)
+
+
+def test_when_signed_out_it_says_so_and_goes_on_after_signing_in(
+    uploader: Uploader, site: Site, person: Person, long_clip: Path
+) -> None:
+    context = uploader.page.context
+    hold(site, 5)
+    wait_for_parts(uploader, site, uploader.begin(long_clip), 1, 2, 3, 4)
+    uploader.press("pause", NAME)
+    context.clear_cookies(name=site.cookie)
+    uploader.press("resume", NAME)
+    uploader.expect_state(NAME, "failed")
+    expect(uploader.item(NAME)).to_contain_text("You are signed out")
+    site.sandbox.clear_faults()
+    context.add_cookies([{"name": site.cookie, "value": person.session, "url": site.url}])
+    uploader.parts.clear()
+    uploader.press("retry", NAME)
+    uploader.expect_state(NAME, "done")
+    assert uploader.parts == [5]
+
+
+def test_leaving_asks_only_while_something_is_being_sent(
+    visit: Visit, site: Site, person: Person, long_clip: Path
+) -> None:
+    uploader = Uploader(visit(person))
+    asked = []
+    uploader.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    hold(site, 5)
+    uploader.begin(long_clip)
+    uploader.expect_state(NAME, "sending")
+    uploader.page.locator("h1").click()
+    uploader.page.reload()
+    assert asked == ["beforeunload"]
+    uploader.expect_state(NAME, "unfinished")
+    uploader.page.reload()
+    assert asked == ["beforeunload"]
