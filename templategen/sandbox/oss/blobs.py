@@ -15,7 +15,7 @@ from pathlib import Path
 from templategen.sandbox.http import Body, FileSlice
 from templategen.sandbox.oss import crc64
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 19
 
 
 @dataclass(frozen=True)
