@@ -23,16 +23,16 @@ def http() -> Iterator[requests.Session]:
 
 def raw(sandbox: Sandbox, data: bytes) -> bytes:
     """Send bytes as they are; everything that comes back until the connection ends or falls silent."""
+    answer = b""
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as line:
         line.sendall(data)
-        line.shutdown(socket.SHUT_WR)
-        answer = b""
         try:
+            line.shutdown(socket.SHUT_WR)
             while piece := line.recv(65_536):
                 answer += piece
-        except ConnectionResetError:
-            pass
-        return answer
+        except OSError as error:  # it hung up the hard way
+            assert not isinstance(error, TimeoutError), "the sandbox neither answered nor hung up"
+    return answer
 
 
 @pytest.mark.parametrize(
