@@ -50,6 +50,7 @@ class Track(NamedTuple):
     last_delta: int  # duration of the last sample, in ticks
     even: bool  # all samples but the last take about as long
     rotation: int  # degrees clockwise: 0, 90, 180, 270
+    first: tuple[int, int]  # offset and size of the first sample; (0, 0) where the tables do not say
 
 
 class Movie(NamedTuple):
@@ -148,19 +149,19 @@ def parse_movie(moov: bytes) -> Movie:
 
 def _track(moov: bytes, trak: Box, movie_timescale: int) -> Track:
     found = _find(moov, trak, {b"mdia", b"minf", b"stbl", b"edts"})
-    tkhd = moov[found[b"tkhd"].body : found[b"tkhd"].end] if b"tkhd" in found else b""
-    hdlr = moov[found[b"hdlr"].body : found[b"hdlr"].end] if b"hdlr" in found else b""
-    mdhd = moov[found[b"mdhd"].body : found[b"mdhd"].end] if b"mdhd" in found else b""
-    stts = moov[found[b"stts"].body : found[b"stts"].end] if b"stts" in found else b""
-    elst = moov[found[b"elst"].body : found[b"elst"].end] if b"elst" in found else b""
-    timescale, claimed = _clock(mdhd)
-    samples, ticks, last, even = _times(stts)
+
+    def body(kind: bytes) -> bytes:
+        return moov[found[kind].body : found[kind].end] if kind in found else b""
+
+    timescale, claimed = _clock(body(b"mdhd"))
+    samples, ticks, last, even = _times(body(b"stts"))
     table_s = ticks / timescale if timescale else 0.0
-    shown, delay = _edited(elst) if movie_timescale else (0, 0)
+    shown, delay = _edited(body(b"elst")) if movie_timescale else (0, 0)
     shown_s = shown / movie_timescale if shown else table_s
+    tkhd = body(b"tkhd")
     return Track(
         track_id=_track_id(tkhd),
-        handler=hdlr[8:12],
+        handler=body(b"hdlr")[8:12],
         timescale=timescale,
         claimed_s=claimed,
         table_s=table_s,
@@ -170,6 +171,7 @@ def _track(moov: bytes, trak: Box, movie_timescale: int) -> Track:
         last_delta=last,
         even=even,
         rotation=_rotation(tkhd),
+        first=_first_sample(body(b"stco"), body(b"co64"), body(b"stsz")),
     )
 
 
@@ -232,6 +234,13 @@ def _times(stts: bytes) -> tuple[int, int, int, bool]:
         pairs.pop()
     even = all(abs(delta - mean) <= max(mean / 10, 2) for _, delta in pairs)
     return samples, ticks, last, even
+
+
+def _first_sample(stco: bytes, co64: bytes, stsz: bytes) -> tuple[int, int]:
+    """Offset and size: of the first chunk, and by the one size for all or the first of the list."""
+    offset = int.from_bytes(co64[8:16] if co64 else stco[8:12], "big")
+    size = int.from_bytes(stsz[4:8], "big") or int.from_bytes(stsz[12:16], "big")
+    return (offset, size) if offset and size else (0, 0)
 
 
 def _edited(elst: bytes) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """The only place where a stranger's bytes are opened: a process of its own with little time, memory and no files.
 
-Started by `probe`; speaks over one socket (file descriptor 0). Up: `R<offset> <length>` asks for bytes, `D<json>
-<picture>` gives the answer's two lengths and then the answer, `B` says that the child itself is broken. Down: a length
-(four bytes, little endian) and as many bytes.
+Started by `probe`; speaks over one socket (file descriptor 0). Up: `R<offset> <length>` asks for bytes,
+`S<offset> <length>` for some of them, `D<json> <picture>` gives the answer's two lengths and then the answer, `B` says
+that the child itself is broken. Down: a length (four bytes, little endian) and as many bytes.
 """
 
 import json
@@ -18,11 +18,15 @@ MOST_FRAMES = 1_000_000
 LIE_S = 0.5
 LIE_SHARE = 0.05
 """A header may differ from the sample table by half a second or a twentieth: muxers round, and count audio's tail."""
+MOST_EMPTY_SLOTS = 2
+EMPTY_SHARE = 0.01
 _OPTIONS = {
     # One packet is enough: everything else comes from the index. No decoder runs before the sizes are known.
     "probesize": "32",
     "analyzeduration": "1",
     "fpsprobesize": "0",
+    # Containers give whole frames; a parser, or the guess of a missing time, would read on into the next one.
+    "fflags": "+noparse+nofillin-genpts",
     "codec_whitelist": "none",
     "protocol_whitelist": "none",
     "max_streams": str(boxes.MOST_STREAMS),
@@ -95,14 +99,13 @@ def inspect(reader: Reader, answer: Answer, side: int, *, whole: bool) -> None:
         raise Reject("readable", "not_video", kind)
 
 
-def open_media(reader: Reader, form: str, **options: str) -> Any:
+def open_media(reader: Reader, form: str, flags: str = "") -> Any:
     """FFmpeg's view, through the one demuxer named. Reject where it refuses."""
     import av  # noqa: PLC0415 -- slow to load, and only once the resource limits stand
 
+    options = _OPTIONS | {"fflags": _OPTIONS["fflags"] + flags}
     try:
-        return av.open(
-            reader, "r", format=form, options={**_OPTIONS, **options}, metadata_errors="ignore", buffer_size=16384
-        )
+        return av.open(reader, "r", format=form, options=options, metadata_errors="ignore", buffer_size=16384)
     except (av.error.FFmpegError, ValueError) as error:
         raise Reject("readable", "unreadable", _name(error)) from error
 
@@ -218,9 +221,13 @@ def inspect_avi(reader: Reader, answer: Answer, side: int) -> None:
     stamps = [entry.timestamp for entry in stream.index_entries]
     second = header.scale / header.rate if header.rate else 0.0
     slots = max(stamps) - min(stamps) + 1 if stamps else 0
-    # An AVI frame lasts one slot; a slot without a frame repeats the one before.
+    # An AVI frame lasts one slot; a slot without a frame repeats the one before. A few such come from muxers that
+    # wait for the first frame, and make no slow clip.
+    regular = slots - len(stamps) <= max(MOST_EMPTY_SLOTS, slots * EMPTY_SHARE)
     facts = describe(container, stream, count, reader, "avi")
-    answer.facts = facts | timing(len(stamps), slots * second, even=slots == len(stamps))
+    answer.facts = facts | timing(len(stamps), slots * second, even=regular)
+    if regular and second:
+        answer.facts["fps"] = 1 / second
     answer.facts["claimed_duration_s"] = header.frames * second or None
     check_claim(answer, answer.facts["claimed_duration_s"], slots * second)
     show(container, stream, reader, answer, side)
@@ -236,8 +243,10 @@ def inspect_movie(reader: Reader, answer: Answer, kind: str, side: int, *, whole
     if b"vide" not in handlers:
         raise Reject("video_stream", "audio_only" if b"soun" in handlers else "no_video")
     fragmented = where.first_moof is not None
+    first = next(track.first for track in movie.tracks if track.handler == b"vide")
+    picture.fetch_sample(reader, *first)
     # FFmpeg would visit every fragment to build its index; the first is enough for what is asked of it here.
-    container = open_media(reader, "mov", **({"fflags": "+ignidx"} if fragmented else {}))
+    container = open_media(reader, "mov", flags="+ignidx" if fragmented else "")
     stream, count = pick_video(container)
     track = next((track for track in movie.tracks if track.track_id == stream.id), None)
     if track is None:

@@ -8,7 +8,7 @@ from templategen.video.reject import Reject
 
 MOST_PIXELS = 4096 * 4096
 """Frames larger than this are never decoded: a few bytes can ask for gigabytes."""
-MOST_PACKET_BYTES = 16 << 20
+MOST_PACKET_BYTES = 8 << 20
 MOST_PACKETS = 300
 QUALITY = 80
 _ANY_CLOCK = Fraction(1, 25)
@@ -28,7 +28,9 @@ def first_frame(container: Any, stream: Any, reader: Reader) -> Any:
     context = stream.codec_context
     context.thread_count = 1
     context.options = {"max_pixels": str(MOST_PIXELS)}
-    _prefetch(stream, reader)
+    if len(stream.index_entries):
+        entry = stream.index_entries[0]
+        fetch_sample(reader, entry.pos, entry.size)
     fallback = None
     spent = 0
     for count, packet in enumerate(container.demux(stream)):
@@ -48,13 +50,11 @@ def first_frame(container: Any, stream: Any, reader: Reader) -> Any:
     return fallback
 
 
-def _prefetch(stream: Any, reader: Reader) -> None:
-    """The first sample in one piece, rather than as FFmpeg's buffer goes."""
-    if len(stream.index_entries):
-        entry = stream.index_entries[0]
-        if 0 <= entry.pos < reader.size and 0 < entry.size <= MOST_PACKET_BYTES:
-            # AVI's index points at the chunk's header of 8 bytes, which is not counted in the size.
-            reader.prefetch(entry.pos, entry.size + 16)
+def fetch_sample(reader: Reader, offset: int, size: int) -> None:
+    """One sample in one piece, rather than as FFmpeg's buffer goes."""
+    if 0 < offset < reader.size and 0 < size <= MOST_PACKET_BYTES:
+        # AVI's index points at the chunk's header of 8 bytes, which is not counted in the size.
+        reader.prefetch(offset, size + 16)
 
 
 def webp(frame: Any, rotation: int, longest_side: int) -> bytes:

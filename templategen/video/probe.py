@@ -139,11 +139,14 @@ class _Child:
             reads, sent = reads + 1, sent + length
             if reads > MOST_READS or sent > MOST_BYTES or offset > self._source.size:
                 raise _BrokenError("too_big")
-            self._send(pipe, self._read(offset, length))
+            self._send(pipe, self._read(offset, length, some=kind == "S"))
 
-    def _read(self, offset: int, length: int) -> bytes:
+    def _read(self, offset: int, length: int, *, some: bool) -> bytes:
         before = time.monotonic()
-        data = self._source.read_at(offset, length)
+        if some and isinstance(self._source, SparseSource):
+            data = self._source.read_some(offset, length)
+        else:
+            data = self._source.read_at(offset, length)
         self._in_source += time.monotonic() - before
         return data
 
@@ -157,7 +160,7 @@ class _Child:
         kind, parts = line[:1], line[1:].split(b" ")
         if kind == b"B":
             return "B", (0, 0)
-        if kind not in {b"R", b"D"} or len(parts) != 2 or not all(part.isdigit() for part in parts):
+        if kind not in {b"R", b"S", b"D"} or len(parts) != 2 or not all(part.isdigit() for part in parts):
             raise _BrokenError("crashed")
         return kind.decode(), (int(parts[0]), int(parts[1]))
 

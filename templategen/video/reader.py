@@ -3,14 +3,12 @@
 import os
 import struct
 
-BLOCK = 16 * 1024
-
 
 class Reader:
     """A seekable file for FFmpeg and for the box readers, over the pipe to the parent.
 
-    Ranges that were prefetched are served from memory, and a read never goes past the end of one: FFmpeg's read-ahead
-    would otherwise ask a sparse source for bytes that nobody needs.
+    FFmpeg reads ahead by whole buffers; its reads are content with less, so that a sparse source is not asked for bytes
+    that nobody needs. The box readers get what they ask for. Prefetched ranges are served from memory.
     """
 
     def __init__(self, pipe: int, size: int) -> None:
@@ -27,14 +25,17 @@ class Reader:
         for start, data in self._held:
             if start <= offset and offset + length <= start + len(data):
                 return data[offset - start : offset - start + length]
-        return self._ask(offset, length)
+        return self._ask(b"R", offset, length)
 
     def prefetch(self, offset: int, length: int) -> bytes:
         """As `at`, and kept: later reads of this range cost nothing."""
         data = self.at(offset, length)
-        if data:
+        if data and not self._holds(offset, len(data)):
             self._held.append((offset, data))
         return data
+
+    def _holds(self, offset: int, length: int) -> bool:
+        return any(start <= offset and offset + length <= start + len(data) for start, data in self._held)
 
     def read(self, length: int = -1) -> bytes:
         """FFmpeg's read: at least a byte unless at the end, at most `length`."""
@@ -42,7 +43,7 @@ class Reader:
         length = left if length < 0 else min(length, left)
         data = self._from_held(length) if length else b""
         if length and not data:
-            data = self.at(self._position, min(length, self._gap()))
+            data = self._ask(b"S", self._position, min(length, self._gap()))
         self._position += len(data)
         return data
 
@@ -73,8 +74,8 @@ class Reader:
         """Bytes from here to the next held range: no need to ask for what is held."""
         return min((start - self._position for start, _ in self._held if start > self._position), default=self.size)
 
-    def _ask(self, offset: int, length: int) -> bytes:
-        write_all(self._pipe, b"R%d %d\n" % (offset, length))
+    def _ask(self, kind: bytes, offset: int, length: int) -> bytes:
+        write_all(self._pipe, b"%s%d %d\n" % (kind, offset, length))
         (coming,) = struct.unpack("<I", self._exactly(4))
         return self._exactly(coming)
 

@@ -76,12 +76,14 @@ class FileSource:
 class SparseSource:
     """The slices of a file that have been sent so far; reading anywhere else raises NeedBytes.
 
-    What NeedBytes asks for is rounded up generously, for every answer costs a round trip: at least 128 KiB, and more
-    (up to 512 KiB) where the reading goes on from what is there already.
+    What NeedBytes asks for is rounded up, for every answer costs a round trip: at least 128 KiB, and up to 256 KiB
+    where the reading goes on from what is there already. No more than that: each request carries all slices again.
     """
 
     AT_LEAST = 128 * KIB
-    AHEAD_AT_MOST = 512 * KIB
+    AHEAD_AT_MOST = 256 * KIB
+    SLACK = 32 * KIB
+    """FFmpeg splits a large read: all but a bit at once, the bit through its buffer of 16 KiB."""
 
     def __init__(self, size: int, slices: Iterable[tuple[int, bytes]]) -> None:
         """`slices` are (offset, bytes), in any order, may touch or overlap. ValueError where one lies outside."""
@@ -108,6 +110,14 @@ class SparseSource:
             return data[offset - start : end - start]
         raise self._need(offset, end)
 
+    def read_some(self, offset: int, length: int) -> bytes:
+        """As `read_at`, but content with what is there: fewer bytes, and NeedBytes only where not even one is."""
+        offset, length = _inside(self.size, offset, length)
+        at = bisect_right(self._starts, offset) - 1
+        start, data = self._parts[at] if at >= 0 else (0, b"")
+        some = data[offset - start : offset - start + length]
+        return some or self.read_at(offset, length)
+
     def _need(self, offset: int, end: int) -> NeedBytes:
         """The missing part of offset..end, grown by what is likely to be read next, cut where bytes are known."""
         at = bisect_right(self._starts, offset) - 1
@@ -118,8 +128,10 @@ class SparseSource:
             ahead = len(data) // 2 if known_to == offset else 0
         else:
             ahead = 0
-        wish = max(end, offset + min(max(self.AT_LEAST, ahead), self.AHEAD_AT_MOST))
+        wish = max(end + self.SLACK, offset + min(max(self.AT_LEAST, ahead), self.AHEAD_AT_MOST))
         following = self._parts[at + 1][0] if at + 1 < len(self._parts) else self.size
+        if following - wish <= self.AT_LEAST:
+            wish = following  # rather than another round trip for the little that is left
         return NeedBytes(offset, min(wish, following, self.size))
 
 
