@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -120,19 +121,24 @@ def lock_folder(data: Path) -> IO[str]:
 
 
 def _serve(server: Server) -> None:
-    """Serve in a thread of its own, so that the main thread is free to take signals."""
-    over = threading.Event()
+    """Serve in a thread of its own, so that the main thread is free to take signals.
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        over.set()
-
+    It waits on a pipe that the interpreter writes to when a signal comes, whichever thread the signal was handed to; a
+    lock (`Event.wait`) was seen to sleep on.
+    """
+    wake_end, signal_end = socket.socketpair()
+    signal_end.setblocking(False)  # noqa: FBT003  (the library has no name for it)
+    signal.set_wakeup_fd(signal_end.fileno(), warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="server", daemon=True)
-    thread.start()
+        signal.signal(number, _noted)
+    threading.Thread(target=server.serve_forever, args=(0.1,), name="server", daemon=True).start()
     host = f"[{server.server_name}]" if ":" in server.server_name else server.server_name
     sys.stdout.write(f"sandbox ready on http://{host}:{server.server_port}\n")
     sys.stdout.flush()
-    over.wait()
+    wake_end.recv(1)
     server.shutdown()
     server.socket.close()
+
+
+def _noted(_signal: int, _frame: FrameType | None) -> None:
+    """A signal needs a handler to reach the pipe."""
