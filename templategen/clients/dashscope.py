@@ -130,7 +130,8 @@ class DashScope:
             "POST",
             self._submit_path,
             json={"model": self.model, "input": {"video_url": video_url}, "parameters": {}},
-            headers={"X-DashScope-Async": "enable"},
+            # A connection of its own: one kept open may have died unseen, and then nobody knows what became of the call.
+            headers={"X-DashScope-Async": "enable", "Connection": "close"},
         )
         task = self._task(answer)
         if not task.task_id:
