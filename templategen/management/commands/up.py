@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,9 +160,9 @@ class _Site:
 
 def _port(text: str) -> int:
     """A port for argparse."""
-    number = int(text)
+    number = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= 65535:
-        raise ValueError(text)
+        raise ArgumentTypeError(_("%(text)s is no port: choose 1 to 65535.") % {"text": text})
     return number
 
 
@@ -206,25 +206,29 @@ def _require_free_ports(host: str, port: int) -> None:
             _("--port and --sandbox-port must differ: both are %(port)d.") % {"port": port}, returncode=2
         )
     for flag, address, number in wanted:
-        problem = _cannot_listen(address, number)
-        if problem:
+        try:
+            _listen(address, number)
+        except OSError as problem:
+            taken = problem.errno == errno.EADDRINUSE
             raise CommandError(
                 _("Port %(port)d on %(host)s cannot be used: %(problem)s. Choose another with %(flag)s.")
-                % {"port": number, "host": address, "problem": problem, "flag": flag},
+                % {
+                    "port": number,
+                    "host": address,
+                    "problem": _("another program has it") if taken else problem.strerror,
+                    "flag": flag if taken or problem.errno == errno.EACCES else "--host",
+                },
                 returncode=2,
-            )
+            ) from None
 
 
-def _cannot_listen(host: str, port: int) -> str:
-    try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen()
-    except OSError as problem:
-        return _("another program has it") if problem.errno == errno.EADDRINUSE else str(problem.strerror or problem)
-    return ""
+def _listen(host: str, port: int) -> None:
+    """Listen for a moment, as the child will. OSError where that cannot be."""
+    family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
 
 
 def _answers(address: tuple[str, int], path: str) -> bool:
