@@ -1,6 +1,8 @@
 """Small clips made on the spot, good ones and such as break a rule."""
 
+import tempfile
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,13 @@ def make_clip(
         if sound is not None:
             _hum(out, sound, seconds)
     return path
+
+
+@cache
+def clip_bytes(*, suffix: str = "mp4", **values: Any) -> bytes:
+    """The bytes of such a clip, made once a test run; small unless told otherwise."""
+    with tempfile.TemporaryDirectory() as folder:
+        return make_clip(Path(folder) / f"clip.{suffix}", **{"width": 256, "height": 352, **values}).read_bytes()
 
 
 def make_sound(path: Path, *, seconds: float = 2.5) -> Path:

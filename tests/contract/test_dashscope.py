@@ -8,9 +8,9 @@ import pytest
 import requests
 from dashscope.client.base_api import BaseAsyncApi
 
+from tests.clips import clip_bytes
 from tests.contract.service import Service
 from tests.sandbox import Sandbox
-from tests.sandbox_clips import clip
 
 # The SDKs leave their connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -71,7 +71,7 @@ def templates(service: Service) -> Templates:
 def put_clip(service: Service, data: bytes | None = None) -> str:
     """A signed address of a small good clip (or of these bytes)."""
     bucket, key = service.oss(), service.key("clip.mp4")
-    bucket.put_object(key, clip() if data is None else data)
+    bucket.put_object(key, clip_bytes() if data is None else data)
     url: str = bucket.sign_url("GET", key, 600, slash_safe=True)
     return url
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from tests.clips import clip_bytes
 from tests.dashscope_calls import NOWHERE, DashScope, dashscope
 from tests.oss_signing import signed_path
 from tests.sandbox import Sandbox
-from tests.sandbox_clips import clip
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_slow_answer_comes_late(api: DashScope) -> None:
 @pytest.mark.parametrize(("code", "message"), [("InvalidFile.Content", "No human body"), ("", "")])
 def test_a_good_clip_fails_as_told(api: DashScope, code: str, message: str) -> None:
     api.sandbox.fault("task", "fail", code=code, message=message)
-    url = api.stored(clip())
+    url = api.stored(clip_bytes())
     task_id = api.submitted(url)
     api.sandbox.wait_for(task_id, "FAILED")
     output = api.output(task_id)

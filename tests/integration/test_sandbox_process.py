@@ -11,10 +11,10 @@ import oss2
 import pytest
 import requests
 
+from tests.clips import clip_bytes
 from tests.dashscope_calls import DashScope, dashscope
 from tests.oss_signing import signed_headers, signed_path
 from tests.sandbox import ACCESS_KEY_ID, ACCESS_KEY_SECRET, BUCKET, REGION, Sandbox, free_port
-from tests.sandbox_clips import clip
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_kill_forgets_no_object_no_part_and_no_rule(own_sandbox: Sandbox) -> N
 def test_a_kill_loses_no_task_and_what_ran_goes_on(api: DashScope) -> None:
     sandbox = api.sandbox
     sandbox.settings(run_seconds=60)
-    good = api.stored(clip())
+    good = api.stored(clip_bytes())
     finished = api.submitted(good)
     sandbox.wait_for(finished, "RUNNING")
     sandbox.settings(run_seconds=0)
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_ids(tmp_path: Path) -> None:
     for name in ("one", "two"):
         sandbox = Sandbox(tmp_path / name, "--seed=fixed")
         with dashscope(sandbox) as api:
-            done = [sandbox.wait_for(api.submitted(api.stored(clip()))) for _ in range(2)]
+            done = [sandbox.wait_for(api.submitted(api.stored(clip_bytes()))) for _ in range(2)]
         sandbox.stop()
         seen.append([(task["task_id"], task["template_id"]) for task in done])
     assert seen[0] == seen[1]

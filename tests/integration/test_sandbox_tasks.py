@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.clips import clip_bytes
 from tests.dashscope_calls import NOWHERE, DashScope, dashscope
+from tests.media import media
 from tests.sandbox import Sandbox
-from tests.sandbox_clips import clip, media_file
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def api(sandbox: Sandbox) -> Iterator[DashScope]:
         ({}, None),
         ({"suffix": "mov"}, None),
         ({"suffix": "avi"}, None),
-        ({"codec": "libx265"}, None),
+        ({"codec": "hevc"}, None),
         ({"width": 196}, "InvalidFile.Resolution"),
         ({"height": 2056}, "InvalidFile.Resolution"),
         ({"width": 200, "height": 616}, "InvalidFile.AspectRatio"),
@@ -43,7 +44,7 @@ def api(sandbox: Sandbox) -> Iterator[DashScope]:
     ids=str,
 )
 def test_each_documented_limit_is_checked(api: DashScope, options: dict[str, int], code: str | None) -> None:
-    done = api.outcome(clip(**options))
+    done = api.outcome(clip_bytes(**options))
     assert (done["status"], done["code"]) == ("FAILED" if code else "SUCCEEDED", code)
 
 
@@ -52,9 +53,9 @@ def test_each_documented_limit_is_checked(api: DashScope, options: dict[str, int
     [
         b"no video",
         b"<html></html>",
-        clip()[:2000],
+        clip_bytes()[:2000],
         b"\x00" * 5000,
-        clip()[:40] + bytes(range(256)) * 40,
+        clip_bytes()[:40] + bytes(range(256)) * 40,
         b"RIFF\0\0\0\0AVI ",
     ],
     ids=["text", "html", "cut", "zeros", "garbage", "avi-header"],
@@ -83,7 +84,7 @@ def test_an_address_that_gives_nothing_is_refused_with_its_code(api: DashScope, 
 
 
 def test_an_address_whose_signature_is_broken_is_refused(api: DashScope) -> None:
-    done = api.sandbox.wait_for(api.submitted(api.stored(clip()) + "&more=1"))
+    done = api.sandbox.wait_for(api.submitted(api.stored(clip_bytes()) + "&more=1"))
     assert (done["status"], done["code"]) == ("FAILED", "InvalidURL.ConnectionRefused")
 
 
@@ -272,7 +273,7 @@ def test_the_keys_of_an_account_share_its_tasks_and_others_see_nothing(tmp_path:
 
 
 def test_a_real_dance_becomes_a_template(api: DashScope) -> None:
-    done = api.outcome(media_file("dance.mp4").read_bytes())
+    done = api.outcome(media("dance.mp4").read_bytes())
     assert done["status"] == "SUCCEEDED"
     output = api.get(done["task_id"]).json()
     assert output["output"]["template_id"] == done["template_id"]
@@ -289,4 +290,4 @@ def test_a_real_dance_becomes_a_template(api: DashScope) -> None:
     ],
 )
 def test_real_clips_end_as_their_facts_say(api: DashScope, name: str, code: str | None) -> None:
-    assert api.outcome(media_file(name).read_bytes())["code"] == code
+    assert api.outcome(media(name).read_bytes())["code"] == code
