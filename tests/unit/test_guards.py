@@ -15,10 +15,18 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _WRITES = {"save", "create", "update", "bulk_create", "bulk_update", "get_or_create", "update_or_create", "delete"}
 # Files that may change rows: the writers themselves, and what writes no row of ours.
 _WRITERS = {
-    "templategen/actions/upload.py", "templategen/actions/decide.py", "templategen/pipeline.py", "templategen/reconcile.py", "templategen/sweep.py",
-    "templategen/models.py", "templategen/lease.py", "templategen/jobs.py", "accounts/models.py", "accounts/first.py",
+    "templategen/actions/upload.py",
+    "templategen/actions/decide.py",
+    "templategen/pipeline.py",
+    "templategen/reconcile.py",
+    "templategen/sweep.py",
+    "templategen/models.py",
+    "templategen/lease.py",
+    "templategen/jobs.py",
+    "accounts/models.py",
+    "accounts/first.py",
     "accounts/links.py",
-}  # fmt: skip
+}
 
 
 def sources(*folders):
