@@ -26,6 +26,29 @@ _LABELS: dict[str, Promise] = {
     "readable": gettext_lazy("Readable"),
     "video_stream": gettext_lazy("Picture"),
 }
+_KINDS: dict[str, Promise] = {
+    "html": gettext_lazy("a web page"),
+    "xml": gettext_lazy("an XML file"),
+    "text": gettext_lazy("a text"),
+    "zeros": gettext_lazy("nothing but zeros, as a download that never finished"),
+    "unknown": gettext_lazy("nothing known"),
+    "zip": gettext_lazy("a ZIP archive"),
+    "gzip": gettext_lazy("a compressed archive"),
+    "png": gettext_lazy("a PNG picture"),
+    "jpeg": gettext_lazy("a JPEG picture"),
+    "gif": gettext_lazy("a GIF animation"),
+    "webp": gettext_lazy("a WebP picture"),
+    "heif": gettext_lazy("a HEIF picture"),
+    "avif": gettext_lazy("an AVIF picture"),
+    "pdf": gettext_lazy("a PDF document"),
+    "mp3": gettext_lazy("an MP3 sound"),
+    "m4a": gettext_lazy("an M4A sound"),
+    "wav": gettext_lazy("a WAV sound"),
+    "m3u8": gettext_lazy("a playlist, which holds no video itself"),
+    "h264_raw": gettext_lazy("bare H.264 without a container"),
+    "hevc_raw": gettext_lazy("bare H.265 without a container"),
+}
+_CONTAINERS = {"matroska": "Matroska (MKV)", "webm": "WebM", "mpegts": "MPEG-TS", "asf": "WMV/ASF", "rm": "RealMedia"}
 _CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "vp8": "VP8", "vp9": "VP9", "av1": "AV1"}
 
 
@@ -88,11 +111,11 @@ def _number(value: float, places: int = 2) -> str:
 
 
 def _megabytes(value: float) -> str:
-    return _("%(number)s MB") % {"number": _number(value / 1_000_000, 1)}
+    return _("%(number)s MB") % {"number": _number(value / 1_000_000, 3)}
 
 
 def _seconds(value: float) -> str:
-    return _("%(number)s s") % {"number": _number(value)}
+    return _("%(number)s s") % {"number": _number(value, 3)}
 
 
 def _pixels(value: float) -> str:
@@ -124,9 +147,20 @@ def _measured(finding: Finding) -> str:
     value = finding.measured
     if value is None:
         return _("unknown") if finding.verdict == "warn" else ""
+    if finding.rule == "readable":
+        return _measured_readable(finding.code, value)
     if isinstance(value, str):
-        return _CODECS.get(value, value.upper() if finding.rule == "container" else value)
+        return _CONTAINERS.get(value, value.upper()) if finding.rule == "container" else _CODECS.get(value, value)
     return _VALUES.get(finding.rule, _number)(value)
+
+
+def _measured_readable(code: str, value: float | str) -> str:
+    """Numbers with their unit; of the names only those that mean something to people."""
+    if isinstance(value, str):
+        return str(_KINDS.get(value, value)) if code == "not_video" else ""
+    if code == "truncated":
+        return _megabytes(value)
+    return _seconds(value) if code == "header_lies" else _number(value)
 
 
 def _alternatives(limit: Limit) -> str:
@@ -158,7 +192,7 @@ def _limit_words(rule: str) -> str:
 _READABLE: dict[str, tuple[Promise, Promise]] = {
     "empty": (gettext_lazy("The file is empty."), gettext_lazy("Choose the file again, or export it anew.")),
     "not_video": (
-        gettext_lazy("This is not a video that can be read (it looks like: %(measured)s)."),
+        gettext_lazy("This is not a video: it looks like %(measured)s."),
         gettext_lazy("Choose an MP4, MOV or AVI file."),
     ),
     "truncated": (
@@ -166,8 +200,8 @@ _READABLE: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("Copy or download it again, completely; or export it anew."),
     ),
     "header_lies": (
-        gettext_lazy("The file's header says %(measured)s s, its frames say otherwise."),
-        gettext_lazy("Export the video anew; the file is damaged or was cut carelessly."),
+        gettext_lazy("The file's header says %(measured)s, its frames make %(real)s."),
+        gettext_lazy("Have the header written anew: ffmpeg -i IN -c copy OUT.mp4"),
     ),
     "no_index": (
         gettext_lazy("The file has no index of its frames: the recording was probably not finished."),
@@ -215,7 +249,12 @@ def _what(finding: Finding) -> str:
     words = _words(finding)
     measured = _measured(finding)
     if words is not None:
-        return str(words[0]) % {"measured": measured} if "%(" in str(words[0]) else str(words[0])
+        real = (finding.limit or {}).get("real")
+        return str(words[0]) % {"measured": measured, "real": _seconds(real) if isinstance(real, float | int) else ""}
+    if finding.code == "sound_longer":
+        return _("The picture has the right length, but with the sound the file lasts %(measured)s.") % {
+            "measured": measured
+        }
     if finding.verdict == "warn":
         return _("It could not be measured from the part read so far; it is checked after the upload.")
     return _("%(label)s is %(measured)s; allowed: %(limit)s.") % {
@@ -229,32 +268,46 @@ def _fix(finding: Finding) -> str:
     words = _words(finding)
     if words is not None:
         return str(words[1])
-    if finding.verdict == "warn":
+    if finding.code == "unknown":
         return ""
     limit = LIMITS.get(finding.rule)
-    bound = ""
-    if limit is not None and not limit.allowed:
-        value = limit.minimum if finding.code == "too_low" else limit.maximum
-        bound = _VALUES[finding.rule](value or 0)
     text = _FIXES.get((finding.rule, finding.code)) or _FIXES.get((finding.rule, ""))
-    return str(text) % {"bound": bound} if text is not None else ""
+    if limit is None or text is None:
+        return ""
+    if limit.allowed:
+        return str(text) % {"allowed": _alternatives(LIMITS["codec"])}
+    value = (limit.minimum if finding.code == "too_low" else limit.maximum) or 0
+    # `bound` is for people; `number` stands in commands, where no language may change it.
+    ratio = _number(limit.maximum or 0)
+    return str(text) % {"bound": _VALUES[finding.rule](value), "number": f"{value:g}", "ratio": ratio}
 
 
 _FIXES: dict[tuple[str, str], Promise] = {
-    ("container", ""): gettext_lazy("Save it as MP4: ffmpeg -i IN -c copy OUT.mp4"),
+    ("container", ""): gettext_lazy(
+        "Save it as MP4: ffmpeg -i IN -c copy OUT.mp4 — or, where it is not %(allowed)s inside: "
+        "ffmpeg -i IN -c:v libx264 -crf 18 -pix_fmt yuv420p OUT.mp4"
+    ),
     ("codec", ""): gettext_lazy("Encode it with H.264: ffmpeg -i IN -c:v libx264 -crf 18 -pix_fmt yuv420p OUT.mp4"),
     ("size", "too_low"): gettext_lazy("Choose the file again, or export it anew."),
     ("size", ""): gettext_lazy(
         "Shorten or compress it to less than %(bound)s: ffmpeg -i IN -c:v libx264 -crf 23 OUT.mp4"
     ),
-    ("width", "too_low"): gettext_lazy("Scale it up to at least %(bound)s: ffmpeg -i IN -vf scale=512:-2 OUT.mp4"),
-    ("width", ""): gettext_lazy("Scale it down to at most %(bound)s: ffmpeg -i IN -vf scale=1080:-2 OUT.mp4"),
-    ("height", "too_low"): gettext_lazy("Scale it up to at least %(bound)s: ffmpeg -i IN -vf scale=-2:512 OUT.mp4"),
-    ("height", ""): gettext_lazy("Scale it down to at most %(bound)s: ffmpeg -i IN -vf scale=-2:1920 OUT.mp4"),
+    ("width", "too_low"): gettext_lazy(
+        "Scale it up to at least %(bound)s: ffmpeg -i IN -vf scale=%(number)s:-2 OUT.mp4 — better, film it larger."
+    ),
+    ("width", ""): gettext_lazy("Scale it down to at most %(bound)s: ffmpeg -i IN -vf scale=%(number)s:-2 OUT.mp4"),
+    ("height", "too_low"): gettext_lazy(
+        "Scale it up to at least %(bound)s: ffmpeg -i IN -vf scale=-2:%(number)s OUT.mp4 — better, film it larger."
+    ),
+    ("height", ""): gettext_lazy("Scale it down to at most %(bound)s: ffmpeg -i IN -vf scale=-2:%(number)s OUT.mp4"),
     ("fps", ""): gettext_lazy(
-        "Export or film it with at least %(bound)s. Doubling frames afterwards satisfies the rule, not the model."
+        "Film or export it with at least %(bound)s. Slow footage cannot be mended by doubling its frames: "
+        "the movement between them was never recorded."
     ),
     ("duration", "too_low"): gettext_lazy("Use a longer piece: at least %(bound)s."),
-    ("duration", ""): gettext_lazy("Trim it to at most %(bound)s: ffmpeg -i IN -t 60 -c copy OUT.mp4"),
-    ("ratio", ""): gettext_lazy("Crop it so that neither side is more than three times the other."),
+    ("duration", "sound_longer"): gettext_lazy(
+        "Should it be refused, end the sound with the picture: ffmpeg -i IN -c copy -t %(number)s OUT.mp4"
+    ),
+    ("duration", ""): gettext_lazy("Trim it to at most %(bound)s: ffmpeg -i IN -c copy -t %(number)s OUT.mp4"),
+    ("ratio", ""): gettext_lazy("Crop it so that no side is more than %(ratio)s times the other."),
 }

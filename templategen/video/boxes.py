@@ -12,10 +12,11 @@ from typing import NamedTuple
 from templategen.video.reader import Reader
 from templategen.video.reject import Reject
 
-MOST_TOP_BOXES = 20_000
+MOST_TOP_BOXES = 5_000
 MOST_STREAMS = 64
 MOST_INDEX_BYTES = 32 << 20
 MOST_INNER_BOXES = 4_000
+MOST_TIMES = 1_000_000
 
 
 class Box(NamedTuple):
@@ -28,12 +29,11 @@ class Box(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The top level of a file. `fragments` holds the first moof; the others follow it."""
+    """The top level of a file. The fragments, if any, begin with `first_moof`."""
 
     moov: Box
     sidx: Box | None
     first_moof: Box | None
-    cut: bool  # the last box says it goes on behind the file's end
 
 
 class Track(NamedTuple):
@@ -81,7 +81,7 @@ def layout(reader: Reader) -> Layout:
         raise Reject("readable", "truncated")
     if moov.end - moov.offset > MOST_INDEX_BYTES:
         raise Reject("readable", "too_big", moov.end - moov.offset)
-    return Layout(moov, sidx, moof, cut)
+    return Layout(moov, sidx, moof)
 
 
 def top_boxes(reader: Reader, offset: int = 0) -> Iterator[Box]:
@@ -223,6 +223,8 @@ def _times(stts: bytes) -> tuple[int, int, int, bool]:
     if len(stts) < 8:
         return 0, 0, 0, True
     entries = min(int.from_bytes(stts[4:8], "big"), (len(stts) - 8) // 8)
+    if entries > MOST_TIMES:
+        raise Reject("readable", "too_big", entries)
     pairs = [pair for pair in struct.iter_unpack(">II", stts[8 : 8 + entries * 8]) if pair[0]]
     samples = sum(count for count, _ in pairs)
     ticks = sum(count * delta for count, delta in pairs)

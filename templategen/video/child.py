@@ -135,7 +135,6 @@ def describe(container: Any, stream: Any, count: int, reader: Reader, kind: str)
     """The facts that need no timing."""
     context = stream.codec_context
     audio = container.streams.audio
-    longest = container.duration
     aspect = stream.sample_aspect_ratio
     return {
         "container": kind,
@@ -144,7 +143,7 @@ def describe(container: Any, stream: Any, count: int, reader: Reader, kind: str)
         "width": context.width if context is not None else 0,
         "height": context.height if context is not None else 0,
         "rotation": 0,
-        "container_duration_s": longest / 1_000_000 if longest else None,
+        "container_duration_s": None,
         "has_audio": bool(audio),
         "audio_codec": _codec(audio[0]) if audio else None,
         "video_streams": count,
@@ -190,24 +189,27 @@ def timing(frames: int, duration_s: float, *, even: bool) -> dict[str, Any]:
     return {"frames": frames, "duration_s": duration_s, "fps": fps, "variable_fps": not even}
 
 
+def contradicts(claimed_s: float, real_s: float) -> bool:
+    """More than rounding and an audio track's tail explain."""
+    return abs(claimed_s - real_s) > max(LIE_S, real_s * LIE_SHARE)
+
+
 def check_claim(answer: Answer, claimed_s: float | None, real_s: float | None) -> None:
     """A header that contradicts the sample table is a finding."""
-    if claimed_s is None or real_s is None:
-        return
-    if abs(claimed_s - real_s) > max(LIE_S, real_s * LIE_SHARE):
+    if claimed_s is not None and real_s is not None and contradicts(claimed_s, real_s):
         answer.add("readable", "header_lies", round(claimed_s, 3), real=round(real_s, 3), unit="s")
 
 
-def check_end(container: Any, reader: Reader, answer: Answer, *, cut: bool) -> None:
-    """Every sample that the index names lies inside the file."""
+def check_end(container: Any, reader: Reader, answer: Answer, *, cut: bool = False) -> None:
+    """Every sample that the index names lies inside the file, and nothing else says that the file is cut."""
     last = 0
     for stream in container.streams:
         if len(stream.index_entries) > MOST_FRAMES:
             raise Reject("readable", "too_big", len(stream.index_entries))
         for entry in stream.index_entries:
             last = max(last, entry.pos + entry.size)
-    if last > reader.size or (cut and not last):
-        answer.add("readable", "truncated", reader.size, needed=max(last, reader.size))
+    if cut or last > reader.size:
+        answer.add("readable", "truncated", reader.size, **({"needed": last} if last > reader.size else {}))
 
 
 def inspect_avi(reader: Reader, answer: Answer, side: int) -> None:
@@ -228,7 +230,10 @@ def inspect_avi(reader: Reader, answer: Answer, side: int) -> None:
     answer.facts = facts | timing(len(stamps), slots * second, even=regular)
     if regular and second:
         answer.facts["fps"] = 1 / second
-    answer.facts["claimed_duration_s"] = header.frames * second or None
+    claimed_s = header.frames * second
+    answer.facts["claimed_duration_s"] = claimed_s or None
+    if container.duration and not contradicts(claimed_s, slots * second):
+        answer.facts["container_duration_s"] = container.duration / 1_000_000
     check_claim(answer, answer.facts["claimed_duration_s"], slots * second)
     show(container, stream, reader, answer, side)
     finish(answer)
@@ -262,8 +267,10 @@ def inspect_movie(reader: Reader, answer: Answer, kind: str, side: int, *, whole
         if length.cut:
             answer.add("readable", "truncated", reader.size)
     else:
-        check_end(container, reader, answer, cut=where.cut)
+        # A last box that is too long does no harm by itself: the samples decide.
+        check_end(container, reader, answer)
         answer.facts |= shown(stream, track)
+        answer.facts["container_duration_s"] = max(each.span_s for each in movie.tracks)
         check_claims(answer, movie, track)
     show(container, stream, reader, answer, side)
     finish(answer)
@@ -274,8 +281,11 @@ def shown(stream: Any, track: boxes.Track) -> dict[str, Any]:
     stamps = [entry.timestamp for entry in stream.index_entries if not entry.is_discard]
     if not stamps or not track.timescale:
         return timing(len(stamps), 0.0, even=True)
-    ticks = max(stamps) - min(stamps) + track.last_delta
-    return timing(len(stamps), ticks / track.timescale, even=track.even)
+    seconds = (max(stamps) - min(stamps) + track.last_delta) / track.timescale
+    if len(stamps) < track.samples and not contradicts(track.shown_s, seconds):
+        # The index is in decoding order, so its span is off by a few frames where an edit cuts it; the edit is exact.
+        seconds = track.shown_s
+    return timing(len(stamps), seconds, even=track.even)
 
 
 def check_claims(answer: Answer, movie: boxes.Movie, track: boxes.Track) -> None:

@@ -21,7 +21,7 @@ class Avi(NamedTuple):
     rate: int  # of the first video stream: rate / scale frames per second
     scale: int
     frames: int
-    cut: bool  # the file ends before the movi list does
+    cut: bool  # the file ends before the movi list or the index does
 
 
 def read_avi(reader: Reader) -> Avi:
@@ -45,6 +45,7 @@ def read_avi(reader: Reader) -> Avi:
             index = True
             if size > MOST_INDEX_BYTES:
                 raise Reject("readable", "too_big", size)
+            cut = cut or offset + 8 + size > reader.size
             reader.prefetch(offset, size + 8)
             break
         offset += 8 + size + size % 2

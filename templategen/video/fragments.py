@@ -8,6 +8,8 @@ from templategen.video.reader import Reader
 from templategen.video.reject import Reject
 
 MOST_FRAGMENT_BYTES = 4 << 20
+MOST_TAIL_BYTES = 64 << 10
+"""What may stand behind the last fragment: the random access index (mfra)."""
 _DURATION = 0x100
 
 
@@ -129,16 +131,20 @@ def _run(trun: bytes, usual: int) -> list[tuple[int, int]]:
 
 
 def _indexed(reader: Reader, sidx: Box) -> float | None:
-    """Seconds that the segment index adds up to; None where it is cut or points to further indexes."""
+    """Seconds that the segment index adds up to; None where it is cut, points to further indexes or ends early."""
     body = _read(reader, sidx)
     wide = body[:1] == b"\x01"
     at = 28 if wide else 20
     if len(body) < at + 4:
         return None
     timescale = int.from_bytes(body[8:12], "big")
+    before = int.from_bytes(body[20:28] if wide else body[16:20], "big")
     count = int.from_bytes(body[at + 2 : at + 4], "big")
-    rows = body[at + 4 : at + 4 + 12 * count]
-    if not timescale or len(rows) < 12 * count or any(row & 0x80 for row in rows[::12]):
+    rows = list(struct.iter_unpack(">III", body[at + 4 : at + 4 + (len(body) - at - 4) // 12 * 12][: 12 * count]))
+    if not timescale or len(rows) < count or any(size >> 31 for size, _, _ in rows):
         return None
-    ticks: int = sum(row[1] for row in struct.iter_unpack(">III", rows))
+    covered = sidx.end + before + sum(size for size, _, _ in rows)
+    if covered + MOST_TAIL_BYTES < reader.size:
+        return None  # an index of the first part only
+    ticks: int = sum(ticks for _, ticks, _ in rows)
     return ticks / timescale

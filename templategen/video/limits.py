@@ -74,12 +74,22 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         "duration": _rounded(facts.duration_s),
         "ratio": round(ratio, 6),
     }
-    return tuple(_verdict(LIMITS[rule], value) for rule, value in measured.items())
+    return tuple(_sound_too(_verdict(LIMITS[rule], value), facts) for rule, value in measured.items())
 
 
 def judge_size(size_bytes: int) -> Finding:
     """The one rule that needs no byte of the clip."""
     return _verdict(LIMITS["size"], size_bytes)
+
+
+def _sound_too(finding: Finding, facts: Facts) -> Finding:
+    """Whether the service measures the picture or the whole file is not documented: a longer sound is worth a word."""
+    whole = _rounded(facts.container_duration_s)
+    if finding.rule != "duration" or finding.verdict != "pass" or whole is None:
+        return finding
+    if _out_of_range(LIMITS["duration"], whole) != "too_high":
+        return finding
+    return Finding("duration", "warn", whole, finding.limit, "sound_longer")
 
 
 def _rounded(value: float | None) -> float | None:
