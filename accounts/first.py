@@ -1,11 +1,11 @@
 """The first account and the first user of a new site."""
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, Membership, Role, User
 
-FIRST_EMAIL = "owner@localhost"
 FIRST_SLUG = "studio"
 
 
@@ -18,7 +18,7 @@ def make_first() -> User:
         user = User.objects.order_by("pk").first()
         if user is not None:
             return user
-        user = User.objects.create_superuser(FIRST_EMAIL)
+        user = User.objects.create_superuser(settings.OWNER_EMAIL)
         account, _made = Account.objects.get_or_create(slug=FIRST_SLUG, defaults={"name": _("Studio")})
         Membership.objects.create(user=user, account=account, role=Role.OWNER)
         return user

@@ -111,6 +111,8 @@ else:
 
 # --- Who ---
 AUTH_USER_MODEL = "accounts.User"
+# The first user, who administers the site; password mails can reach them only under a real address.
+OWNER_EMAIL: str = env.str("TEMPLATEGEN_OWNER_EMAIL", default="owner@localhost")
 LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "accounts:sign_in"
