@@ -143,22 +143,28 @@ class ActionTemplate(models.Model):
         ]
         indexes = [
             # The gallery (listing.py): newest first within an account, one state of it, words in it, the trash. Each
-            # holds all that its query reads, so that no row is touched before the page's ids are known.
+            # holds all that its query reads, so that no row is touched before the page's ids are known; deleted_at
+            # too, since SQLite would look into the row for it although the condition says it.
             models.Index(
-                fields=["account", "-created_at", "-id", "state"], name="gallery", condition=Q(deleted_at=None)
+                fields=["account", "-created_at", "-id", "state", "deleted_at"],
+                name="gallery",
+                condition=Q(deleted_at=None),
             ),
             models.Index(
-                fields=["account", "state", "-created_at", "-id"], name="gallery_by_state", condition=Q(deleted_at=None)
+                fields=["account", "state", "-created_at", "-id", "deleted_at"],
+                name="gallery_by_state",
+                condition=Q(deleted_at=None),
             ),
             models.Index(
-                fields=["account", "-created_at", "-id", "state", "search_text"],
+                fields=["account", "-created_at", "-id", "state", "deleted_at", "search_text"],
                 name="gallery_search",
                 condition=Q(deleted_at=None),
             ),
             models.Index(
                 fields=["account", "-deleted_at", "-id"], name="gallery_trash", condition=Q(deleted_at__isnull=False)
             ),
-            models.Index(fields=["template_id"], name="by_template_id", condition=~Q(template_id="")),
+            # With the account, or SQLite prefers the index of the account alone.
+            models.Index(fields=["template_id", "account"], name="by_template_id", condition=~Q(template_id="")),
             # What the conductor and the sweep ask for: few rows among many settled ones.
             models.Index(fields=["state", "next_look_at"], name="unsettled", condition=~Q(state__in=sorted(SETTLED))),
             models.Index(fields=["deleted_at"], name="trash", condition=Q(deleted_at__isnull=False)),

@@ -1,6 +1,7 @@
 """What pages need beyond Django's own tags: icons, states in words and pictures, lengths, messages with Undo."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from django import template
 from django.contrib.messages.storage.base import Message
@@ -59,6 +60,7 @@ _CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4"}
 
 
 @register.simple_tag
+@lru_cache(maxsize=256)
 def icon(name: str, classes: str = "") -> SafeString:
     """A picture from the sprite, hidden from screen readers: words stand beside it."""
     return format_html(
@@ -95,10 +97,10 @@ def when(moment: datetime) -> SafeString:
     """A time, in the site's zone until times.js shows it in the reader's own."""
     local = timezone.localtime(moment)
     return format_html(
-        '<time class="soft" datetime="{}" title="{}">{}</time>',
+        '<time class="soft" datetime="{}">{} {}</time>',
         moment.isoformat(),
-        f"{date_format(local, 'DATETIME_FORMAT')} ({local.tzname()})",
         date_format(local, "SHORT_DATETIME_FORMAT"),
+        local.tzname(),
     )
 
 

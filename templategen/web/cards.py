@@ -1,8 +1,13 @@
 """What a card and the detail page say about a template beyond its fields: what went wrong, what can be done."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
+from django.urls import reverse
+
+from accounts.models import Account
 from templategen.error_texts import ErrorText, explain
 from templategen.finding_texts import FindingText, describe
 from templategen.models import ActionTemplate
@@ -20,6 +25,9 @@ class Card:
     """A template as its card shows it."""
 
     template: ActionTemplate
+    # Of the template's page, with a slash at the end; what is decided about it lies below. Made once for a card,
+    # since each look-up in the URL map costs a hundred times as much as joining two texts.
+    address: str
     trouble: ErrorText | None
     broken: tuple[FindingText, ...]
 
@@ -63,6 +71,11 @@ class Card:
         return self.state == State.UNCONFIRMED and self.template.error_code == _PERSON_DECIDES
 
     @property
+    def has_choices(self) -> bool:
+        """There is a button to show besides Delete."""
+        return self.can_retry or self.can_cancel or self.can_resubmit
+
+    @property
     def has_raw(self) -> bool:
         """There are words or numbers of the service to show on demand."""
         row = self.template
@@ -74,12 +87,18 @@ def findings_of(template: ActionTemplate) -> list[Finding]:
     return [Finding.from_dict(each) for each in template.clip.findings]
 
 
-def card_of(template: ActionTemplate) -> Card:
-    """The card of a template whose clip is loaded too."""
+def card_of(account: Account, template: ActionTemplate) -> Card:
+    """The card of one of the account's templates, its clip loaded too."""
     broken: tuple[FindingText, ...] = ()
     if template.state == State.BLOCKED:
         broken = tuple(describe(finding) for finding in findings_of(template) if finding.verdict == "fail")
-    return Card(template, explain(template), broken)
+    return Card(template, f"{_home_of(account.slug)}{template.public_id}/", explain(template), broken)
+
+
+@lru_cache(maxsize=1024)
+def _home_of(slug: str) -> str:
+    nobody = UUID(int=0)
+    return reverse("web:detail", args=[slug, nobody]).removesuffix(f"{nobody}/")
 
 
 def live_context(*, quiet: int = 0, unsettled: int) -> dict[str, Any]:

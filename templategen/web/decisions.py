@@ -74,7 +74,7 @@ def delete(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     account = access.account_for(request.user, slug)
     template = access.template_of(account, public_id)
     if request.method == "GET":
-        context = {"account": account, "card": card_of(template), "trash_days": settings.TRASH_DAYS}
+        context = {"account": account, "card": card_of(account, template), "trash_days": settings.TRASH_DAYS}
         return render(request, "web/delete.html", context)
     actions.delete(template, by=_who(request))
     restore_address = reverse("web:restore", args=[account.slug, template.public_id])
@@ -107,7 +107,7 @@ def _changed(request: HttpRequest, account: Account, template: ActionTemplate, s
     messages.success(request, text)
     return _parts(
         request,
-        ("web/_card.html", {"account": account, "card": card_of(template)}),
+        ("web/_card.html", {"account": account, "card": card_of(account, template)}),
         ("web/_live.html", {"account": account, "oob": True, **live_context(unsettled=1)}),
         ("web/_chips.html", {**chips, "oob": True}),
         ("_messages.html", {"oob": True}),

@@ -53,7 +53,7 @@ def live_detail(request: HttpRequest, account: Account, template: ActionTemplate
 
 
 def _context(account: Account, template: ActionTemplate) -> dict[str, Any]:
-    card = card_of(template)
+    card = card_of(account, template)
     facts = template.clip.facts
     return {
         "account": account,

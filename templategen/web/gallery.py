@@ -43,7 +43,7 @@ def card(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """One card alone, as it looks now."""
     account = access.account_for(request.user, slug)
     template = access.template_of(account, public_id)
-    return render(request, "web/_card.html", {"account": account, "card": card_of(template)})
+    return render(request, "web/_card.html", {"account": account, "card": card_of(account, template)})
 
 
 def wish_of_page(request: HttpRequest) -> listing.Wish:
@@ -55,10 +55,11 @@ def wish_of_page(request: HttpRequest) -> listing.Wish:
 
 def gallery_context(account: Account, wish: listing.Wish) -> dict[str, Any]:
     """All that the gallery's changing part needs."""
-    counts = listing.counts_of(account)
+    # No counts stand beside a search, so none are counted.
+    counts = {} if wish.words else listing.counts_of(account)
     page = listing.page_of(account, wish, counts)
     in_trash = wish.group == listing.TRASH
-    cards = [card_of(template) for template in page.templates]
+    cards = [card_of(account, template) for template in page.templates]
     unsettled = 0 if in_trash else sum(1 for each in cards if each.live)
     return {
         "account": account,
@@ -81,7 +82,7 @@ def chips_context(account: Account, wish: listing.Wish, counts: dict[str, int]) 
         {
             "key": group.key,
             "label": group.label,
-            "count": counts[group.key],
+            "count": counts.get(group.key, 0),
             "address": _address(wish, group=group.key),
             "current": wish.group == group.key,
         }
@@ -91,7 +92,7 @@ def chips_context(account: Account, wish: listing.Wish, counts: dict[str, int]) 
         "account": account,
         "wish": wish,
         "chips": chips,
-        "all_count": counts[""],
+        "all_count": counts.get("", 0),
         "all_address": _address(wish, group=""),
         "trash_key": listing.TRASH,
         "trash_address": _address(wish, group=listing.TRASH),

@@ -46,7 +46,7 @@ def _gallery_parts(
 ) -> Iterator[str]:
     yield render_to_string("web/_live.html", context, request)
     for template in changed:
-        card = {"account": account, "card": card_of(template), "oob": True}
+        card = {"account": account, "card": card_of(account, template), "oob": True}
         yield render_to_string("web/_card.html", card, request)
     if moved:
         chips = chips_context(account, wish_of_page(request), listing.counts_of(account))

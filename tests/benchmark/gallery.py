@@ -63,7 +63,7 @@ def build(total: int, mine: int) -> int:
 
 
 def _insert(cursor: Any, rows: list[tuple[Any, ...]]) -> None:
-    raw = cursor.connection.connection
+    raw = cursor.connection
     raw.execute("BEGIN")
     raw.executemany(
         "INSERT INTO templategen_clip (id, account_id, object_key, poster_key, file_name, size_bytes, fingerprint,"
