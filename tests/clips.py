@@ -1,5 +1,6 @@
 """Small clips made on the spot, good ones and such as break a rule."""
 
+import os
 import tempfile
 from fractions import Fraction
 from functools import cache
@@ -25,12 +26,18 @@ def make_clip(
     audio: bool = False,
     bitrate: int | None = None,
     faststart: bool = False,
+    noise: bool = False,
+    x264: str = "",
     **options: str,
 ) -> Path:
-    """A clip with a moving ramp; valid unless told otherwise. Container by suffix or by FFmpeg's name."""
+    """A clip that brightens slowly, or of noise (many bytes); valid unless told otherwise.
+
+    Container by suffix or by FFmpeg's name; `x264` are parameters of that encoder, `options` the container's.
+    """
     muxing = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path), "w", format=container, options={**muxing, **options}) as out:
-        video: Any = out.add_stream(_ENCODERS[codec], rate=fps, options={} if codec == "mpeg4" else _QUICK)
+        quick = {} if codec == "mpeg4" else _QUICK | ({"x264-params": x264} if x264 else {})
+        video: Any = out.add_stream(_ENCODERS[codec], rate=fps, options=quick)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.codec_context.time_base = 1 / Fraction(fps)
         if bitrate:
@@ -41,7 +48,8 @@ def make_clip(
         frame = av.VideoFrame(width, height, "yuv420p")
         for number in range(round(fps * seconds)):
             for plane in frame.planes:
-                plane.update(bytes([number * 3 % 256]) * plane.buffer_size)
+                size = plane.buffer_size
+                plane.update(os.urandom(size) if noise else bytes([number * 3 % 256]) * size)
             frame.pts = number
             out.mux(video.encode(frame))
         out.mux(video.encode())
