@@ -27,7 +27,7 @@ from templategen.states import State
 from templategen.web.errors import json_error
 
 LISTED = 50
-SIGNED_AT_ONCE = 100
+SIGNED_AT_ONCE = 32
 LARGEST_FILE = 2**53 - 1  # the largest whole number that a browser knows exactly
 
 
@@ -110,7 +110,9 @@ def _begin(request: HttpRequest, account: Account) -> JsonResponse:
         name=form.cleaned_data["name"],
     )
     missing = range(1, template.clip.part_count + 1)
-    return JsonResponse({"upload": _described(account, template, missing=missing)}, status=HTTPStatus.CREATED)
+    described = _described(account, template, missing=missing)
+    described["urls"] = _signed(template, missing[:SIGNED_AT_ONCE])
+    return JsonResponse({"upload": described}, status=HTTPStatus.CREATED)
 
 
 @require_GET
@@ -129,8 +131,7 @@ def upload_parts(request: HttpRequest, slug: str, public_id: UUID) -> JsonRespon
     form = PartsForm(_json(request))
     if not form.is_valid():
         return _invalid(form)
-    urls = actions.sign_parts(template, form.cleaned_data["numbers"])
-    return JsonResponse({"urls": {str(number): url for number, url in urls.items()}})
+    return JsonResponse({"urls": _signed(template, form.cleaned_data["numbers"])})
 
 
 @require_POST
@@ -156,6 +157,10 @@ def upload_cancel(request: HttpRequest, slug: str, public_id: UUID) -> HttpRespo
         return JsonResponse({"upload": {"id": str(template.public_id), "state": template.state}})
     messages.success(request, _("%(name)s: the upload is canceled.") % {"name": template.name})
     return redirect("web:gallery", slug=account.slug)
+
+
+def _signed(template: ActionTemplate, numbers: Iterable[int]) -> dict[str, str]:
+    return {str(number): url for number, url in actions.sign_parts(template, numbers).items()}
 
 
 def _described(account: Account, template: ActionTemplate, *, missing: Iterable[int] | None = None) -> dict[str, Any]:

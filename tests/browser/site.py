@@ -29,7 +29,7 @@ class Person:
 class Site:
     """Started on making, ended by `stop`. `person()` gives somebody that no other test has had."""
 
-    def __init__(self, folder: Path, *, people: int = 40, threads: int = 8) -> None:
+    def __init__(self, folder: Path, *, people: int = 40, with_worker: bool = True) -> None:
         self.sandbox = Sandbox(folder / "sandbox")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -47,9 +47,10 @@ class Site:
             self._prepare(people)
             self._start(
                 "-m", "gunicorn", "templategen.wsgi", "--bind", f"127.0.0.1:{self.port}",
-                "--worker-class", "gthread", "--threads", str(threads), "--workers", "1",
+                "--worker-class", "gthread", "--threads", "8", "--workers", "1",
             )  # fmt: skip
-            self._start("manage.py", "worker")
+            if with_worker:
+                self._start("manage.py", "worker")
             self._wait_until_ready()
         except BaseException:
             self.stop()

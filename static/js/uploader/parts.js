@@ -8,7 +8,8 @@ import { Slots } from "./slots.js";
 import { fill, gettext } from "./words.js";
 
 const AT_ONCE = 4;
-const SIGNED_AT_ONCE = 8;
+// A whole clip of the largest size.
+const SIGNED_AT_ONCE = 25;
 const FRESH_URLS = 3;
 
 /** Over the whole page, however many files are being sent. */
@@ -19,11 +20,17 @@ class PartUrls {
   /** @type {Map<number, Promise<string>>} */
   #known = new Map();
 
-  /** @param {string} url @param {number[]} numbers all that will be wanted @param {object} options callPatiently's */
-  constructor(url, numbers, options) {
+  /**
+   * @param {string} url
+   * @param {number[]} numbers all that will be wanted
+   * @param {Record<string, string>} signed those that are signed already
+   * @param {object} options callPatiently's
+   */
+  constructor(url, numbers, signed, options) {
     this.url = url;
     this.numbers = numbers;
     this.options = options;
+    for (const [number, address] of Object.entries(signed)) this.#known.set(Number(number), Promise.resolve(address));
   }
 
   /** @param {number} number */
@@ -55,13 +62,13 @@ class PartUrls {
  * Send the parts `numbers` of `file`. Ends with the first failure that further tries do not mend.
  * @param {File} file
  * @param {number[]} numbers from 1, ascending
- * @param {{partSize: number, signUrl: string, signal: AbortSignal, onPart: (number: number, bytes: number) => void,
+ * @param {{partSize: number, signUrl: string, signed: Record<string, string>, signal: AbortSignal, onPart: (number: number, bytes: number) => void,
  *   onOffline: (isOffline: boolean) => void}} options onPart tells how much of a part has gone out, 0 when a try failed
  */
-export async function sendParts(file, numbers, { partSize, signUrl, signal, onPart, onOffline }) {
+export async function sendParts(file, numbers, { partSize, signUrl, signed, signal, onPart, onOffline }) {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
-  const urls = new PartUrls(signUrl, numbers, { signal: either, onOffline });
+  const urls = new PartUrls(signUrl, numbers, signed, { signal: either, onOffline });
   const left = [...numbers];
   const work = async () => {
     for (let number = left.shift(); number !== undefined; number = left.shift()) {

@@ -10,7 +10,7 @@ const ROUNDS = 3;
 /**
  * @typedef {{id: string, url: string, parts_url: string, finish_url: string, cancel_url: string, name: string,
  *   file_name: string, size: number, fingerprint: string, part_size: number, part_count: number,
- *   missing?: number[]}} Upload as the server describes it
+ *   missing?: number[], urls?: Record<string, string>}} Upload as the server describes it
  */
 
 /**
@@ -62,6 +62,7 @@ export async function transfer(file, upload, { signal, onPart, onOffline, onFini
     await sendParts(file, missing, {
       partSize: upload.part_size,
       signUrl: upload.parts_url,
+      signed: round === 1 ? upload.urls || {} : {},
       signal,
       onPart,
       onOffline,
