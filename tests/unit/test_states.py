@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from templategen.models import ActionTemplate, Event
-from templategen.states import CANCELABLE, MOVES, RETRYABLE, SETTLED, WATCHED, IllegalMoveError, State, require_legal
+from templategen.states import CANCELABLE, MOVES, RETRYABLE, SETTLED, IllegalMoveError, State, require_legal
 from tests.factories import make_template
 from tests.people import account_of, make_person
 
