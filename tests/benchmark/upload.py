@@ -4,8 +4,8 @@ Run: python tests/benchmark/upload.py [--rounds 5]
 
 Prints medians. `ratio`, `page_seconds`: from the choice of the file to "Uploaded", that is pre-check, begin, parts and
 finish, against curl's one PUT to a signed URL (`curl_seconds`). `upload_ratio`, `upload_seconds`: the same without the
-pre-check. `web_cpu_seconds`, `probe_cpu_seconds`: what the web process used for one upload, and the children in which it
-opens the clip. No worker runs meanwhile.
+pre-check. `web_cpu_seconds`, `probe_cpu_seconds`: what the web process used for one upload, and its children, in which
+it opens the clip. No worker runs meanwhile.
 """
 
 import argparse
