@@ -82,6 +82,7 @@ class SparseSource:
 
     AT_LEAST = 128 * KIB
     AHEAD_AT_MOST = 256 * KIB
+    SMALL_GAP = 512 * KIB
     SLACK = 32 * KIB
     """FFmpeg splits a large read: all but a bit at once, the bit through its buffer of 16 KiB."""
 
@@ -130,8 +131,8 @@ class SparseSource:
             ahead = 0
         wish = max(end + self.SLACK, offset + min(max(self.AT_LEAST, ahead), self.AHEAD_AT_MOST))
         following = self._parts[at + 1][0] if at + 1 < len(self._parts) else self.size
-        if following - wish <= self.AT_LEAST:
-            wish = following  # rather than another round trip for the little that is left
+        if following - offset <= self.SMALL_GAP:
+            wish = following  # rather than further round trips for the little that is left
         return NeedBytes(offset, min(wish, following, self.size))
 
 
