@@ -65,30 +65,21 @@ def test_one_bad_file_does_not_stop_another(page: Page, clip: Path, tmp_path: Pa
     uploader.expect_state("notes.mp4", "refused")
     uploader.expect_state("empty.mp4", "refused")
     for name in ("good", "other"):
-        expect(card(page, name).locator(".id-text")).to_have_text(TEMPLATE_ID)
+        expect(card(page, name)).to_have_count(1)
     uploader.press("remove", "notes.mp4")
     uploader.expect_gone("notes.mp4")
 
 
-@pytest.mark.parametrize(
-    ("name", "rules"),
-    [
-        ("dance.mp4", []),
-        ("street.avi", []),
-        ("drawn-skeleton.mp4", []),
-        ("mpeg4-320x240.avi", ["codec"]),
-        ("walk-10fps-139s.mp4", ["fps", "length"]),
-    ],
-)
-def test_real_clips_do_what_is_written_of_them(page: Page, name: str, rules: list[str]) -> None:
+def test_real_clips_do_what_is_written_of_them(page: Page) -> None:
     uploader = Uploader(page)
-    uploader.drop(media(name))
-    if not rules:
-        expect(card(page, name.partition(".")[0]).locator(".id-text")).to_have_text(TEMPLATE_ID)
-        return
-    uploader.expect_state(name, "refused")
-    expect(uploader.item(name).locator(".trouble-what")).to_have_count(len(rules))
-    assert uploader.parts == []
+    names = ("dance.mp4", "mpeg4-320x240.avi", "street.avi", "walk-10fps-139s.mp4", "drawn-skeleton.mp4")
+    uploader.drop(*(media(name) for name in names))
+    for name, broken in (("mpeg4-320x240.avi", 1), ("walk-10fps-139s.mp4", 2)):
+        uploader.expect_state(name, "refused")
+        expect(uploader.item(name).locator(".trouble-what")).to_have_count(broken)
+    for name in ("dance", "street", "drawn-skeleton"):
+        expect(card(page, name).locator(".id-text")).to_have_text(TEMPLATE_ID)
+    assert uploader.parts == [1, 1, 1]
 
 
 def test_nobody_else_sees_an_upload_or_what_became_of_it(
@@ -96,7 +87,7 @@ def test_nobody_else_sees_an_upload_or_what_became_of_it(
 ) -> None:
     uploader = Uploader(page)
     uploader.choose(clip)
-    expect(card(page, "good").locator(".id-text")).to_have_text(TEMPLATE_ID)
+    expect(card(page, "good")).to_have_count(1)
     site.sandbox.fault("oss-part", "slow", seconds=3, times=None)
     upload = uploader.begin(padded(clip, tmp_path / "half.mp4", 20_000_000))
     stranger = visit(site.person())
