@@ -65,7 +65,6 @@ class ItemView {
     const { item } = this;
     this.element.dataset.state = item.state;
     setText(this.part("name"), item.name);
-    setText(this.part("size"), formatBytes(item.size));
     setText(this.part("state"), stateWords(item));
     this.part("icon").setAttribute("href", `${this.icons}#${iconOf(item)}`);
     this.#drawPicture();
@@ -86,6 +85,8 @@ class ItemView {
     const isShown = WITH_PROGRESS.has(item.state) && item.upload !== null;
     const bar = this.part("progress");
     bar.hidden = !isShown;
+    // The amount tells the size too.
+    setText(this.part("size"), isShown ? "" : formatBytes(item.size));
     setText(this.part("amount"), isShown ? amountWords(item) : "");
     if (!isShown) return;
     bar.setAttribute("aria-label", item.name);
