@@ -165,6 +165,8 @@ def show(container: Any, stream: Any, reader: Reader, answer: Answer, side: int)
         return
     try:
         frame = picture.first_frame(container, stream, reader)
+        if frame is None:
+            return
         answer.picture = picture.webp(frame, facts["rotation"], side)
     except (av.error.FFmpegError, ValueError) as error:
         answer.add("readable", "no_frame", _name(error))

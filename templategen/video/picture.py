@@ -16,9 +16,9 @@ _TURN = {90: "transpose=clock", 180: "transpose=clock,transpose=clock", 270: "tr
 
 
 def first_frame(container: Any, stream: Any, reader: Reader) -> Any:
-    """The first frame shown, decoded. Reject where there is none within reach.
+    """The first frame shown, decoded; None where it lies further in than is worth reading. Reject where there is none.
 
-    Frames in front of an edit list's start are decoded and dropped, as a player does.
+    Frames in front of an edit list's start are decoded and dropped, as a player does (the decoder drops them itself).
     """
     from av.stream import Discard  # noqa: PLC0415 -- only once the resource limits stand
 
@@ -31,23 +31,34 @@ def first_frame(container: Any, stream: Any, reader: Reader) -> Any:
     if len(stream.index_entries):
         entry = stream.index_entries[0]
         fetch_sample(reader, entry.pos, entry.size)
-    fallback = None
     spent = 0
     for count, packet in enumerate(container.demux(stream)):
         spent += packet.size
-        # Once a wanted packet is in, an empty one makes the decoder give what it holds back for reordering.
-        frames = context.decode(packet)
-        if not packet.is_discard and not frames:
-            frames = context.decode(None)
-        shown = [frame for frame in frames if not packet.is_discard]
-        if shown:
-            return shown[0]
-        fallback = fallback or (frames[0] if frames else None)
-        if not packet.size or not packet.is_discard or spent > MOST_PACKET_BYTES or count > MOST_PACKETS:
+        if spent > MOST_PACKET_BYTES or count > MOST_PACKETS:
+            return None
+        whole = packet.is_keyframe and not packet.is_discard
+        frames = _decoded(context, packet, whole=whole)
+        if frames:
+            return frames[0]
+        if whole:
             break
-    if fallback is None:
-        raise Reject("readable", "no_frame")
-    return fallback
+    raise Reject("readable", "no_frame")
+
+
+def _decoded(context: Any, packet: Any, *, whole: bool) -> list[Any]:
+    """What comes out at this packet. One that is `whole` needs no other, so the decoder must give back what it holds.
+
+    A clip cut carelessly begins with frames that lean on others: they give nothing, and the next key frame counts.
+    """
+    from av.error import InvalidDataError  # noqa: PLC0415 -- only once the resource limits stand
+
+    try:
+        frames = context.decode(packet)
+    except InvalidDataError:
+        if whole:
+            raise
+        return []
+    return frames or (context.decode(None) if whole else [])
 
 
 def fetch_sample(reader: Reader, offset: int, size: int) -> None:

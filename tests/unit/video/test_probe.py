@@ -203,6 +203,29 @@ def test_the_first_frame_is_the_first_that_is_shown() -> None:
     assert bytes(start.planes[0])[0] + 20 < bytes(later.planes[0])[0]
 
 
+def test_frames_in_front_of_the_edit_are_dropped_also_where_frames_are_out_of_order() -> None:
+    data = clip_bytes(seconds=4, x264="bframes=3:b-adapt=0:keyint=96")
+    offset = struct.unpack(">i", body(data, ELST)[12:16])[0]
+    data = poke(data, ELST, 8, struct.pack(">Ii", 2500, offset + 12288))
+    plain = picture(look(edited((2500, 12288))))
+    result = look(poke(data, "moov/mvhd", 16, struct.pack(">I", 2500)))
+    assert result.ok, result.findings
+    assert abs(bytes(picture(result).planes[0])[0] - bytes(plain.planes[0])[0]) <= 2
+
+
+def test_a_clip_that_begins_without_a_key_frame_shows_the_first_it_has() -> None:
+    data = clip_bytes(x264="keyint=10:scenecut=0")
+    stss = body(data, "moov/trak/mdia/minf/stbl/stss")
+    size = struct.unpack(">I", body(data, "moov/trak/mdia/minf/stbl/stsz")[12:16])[0]
+    start = find(data, "mdat")[0] + 8
+    spoiled = data[:start] + struct.pack(">I", size - 4) + b"\x0c" + b"\xff" * (size - 5) + data[start + size :]
+    late = struct.pack(">I", len(stss[8:]) // 4 - 1) + stss[12:]
+    spoiled = replace(spoiled, "moov/trak/mdia/minf/stbl/stss", box(b"stss", bytes(4) + late))
+    result = look(spoiled)
+    assert result.first_frame is not None
+    assert not failed(result)
+
+
 def test_a_late_start_is_not_counted() -> None:
     result = look(edited((1000, -1), (4000, 0)))
     assert result.ok, result.findings
