@@ -1,0 +1,278 @@
+"""The gallery and the detail page in a real browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.rows import Rows
+from tests.browser.site import Person, Site
+from tests.browser.uploader import Uploader
+from tests.clips import make_clip
+
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
+MARK = "window.notReloaded = true"
+
+
+@pytest.fixture(scope="module")
+def rows(whole_site: Site) -> Iterator[Rows]:
+    with Rows(whole_site) as process:
+        yield process
+
+
+def card(page: Page, name: str):
+    return page.locator("#gallery article").filter(has_text=name)
+
+
+def polls(page: Page) -> list[str]:
+    """Every question of the page's poll from now on."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/live/" in request.url else None)
+    return asked
+
+
+def not_reloaded(page: Page) -> bool:
+    return bool(page.evaluate("window.notReloaded === true"))
+
+
+def test_the_id_is_copied_by_keyboard_and_said_so(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"name": "Waltz", "template_id": "AACT.1234.waltz"})
+    page = visit(person, permissions=CLIPBOARD)
+    button = card(page, "Waltz").get_by_role("button", name="Copy the template ID of Waltz")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(card(page, "Waltz").locator(".copy-done")).to_be_visible()
+    expect(page.locator("#spoken")).to_have_text("Copied: AACT.1234.waltz")
+    assert page.evaluate("navigator.clipboard.readText()") == "AACT.1234.waltz"
+
+
+def test_without_a_clipboard_the_id_is_selected_instead(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"name": "Waltz", "template_id": "AACT.1234.waltz"})
+    page = visit(person)
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    card(page, "Waltz").locator(".copy-button").click()
+    expect(page.locator("#spoken")).to_contain_text("selected")
+    assert page.evaluate("getSelection().toString()") == "AACT.1234.waltz"
+
+
+def test_filter_search_and_pages_swap_in_place_and_lie_in_the_address(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, *({"name": f"Dance {n}"} for n in range(30)), {"state": "failed", "name": "Broken"})
+    page = visit(person)
+    page.evaluate(MARK)
+    page.get_by_role("link", name="Needs attention").click()
+    expect(page.locator("#gallery article")).to_have_count(1)
+    expect(page.locator("#chip-attention")).to_be_focused()
+    expect(page).to_have_url(re.compile(r"\?state=attention$"))
+    page.get_by_role("link", name="All", exact=False).first.click()
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("#gallery-total")).to_have_text("25–31 of 31")
+    page.go_back()
+    expect(page.locator("#gallery-total")).to_have_text("1–24 of 31")
+    page.go_back()
+    expect(page.locator("#gallery article")).to_have_count(1)
+    page.get_by_label("Search by name or ID").fill("dance 7")
+    expect(page.locator(".empty")).to_contain_text("No template in “Needs attention” has “dance 7”")
+    page.get_by_role("link", name="Clear search and filter").click()
+    expect(page.locator("#gallery article")).to_have_count(24)
+    page.get_by_label("Search by name or ID").fill("dance 7")
+    expect(page.locator("#gallery article")).to_have_count(1)
+    expect(page.locator("#chip-all")).to_have_text("All")
+    assert not_reloaded(page)
+    page.reload()
+    expect(page.locator("#gallery article")).to_have_count(1)
+
+
+def test_typing_on_while_an_answer_comes_loses_no_letter(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"name": "Waltz one"}, {"name": "Waltz two"})
+    page = visit(person)
+    search = page.get_by_label("Search by name or ID")
+    search.press_sequentially("waltz")
+    with page.expect_response("**/?q=waltz"):
+        page.wait_for_timeout(350)
+    search.press_sequentially(" two", delay=20)
+    expect(page.locator("#gallery article")).to_have_count(1)
+    expect(search).to_have_value("waltz two")
+    expect(search).to_be_focused()
+
+
+def test_a_pasted_id_leads_straight_to_its_template(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"name": "Waltz", "template_id": "AACT.1234.waltz"}, {"name": "Other"})
+    page = visit(person)
+    page.get_by_label("Search by name or ID").fill("AACT.1234.waltz")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Waltz")
+
+
+def test_cards_change_by_themselves_keep_focus_and_the_poll_ends(visit: Visit, rows: Rows, person: Person) -> None:
+    (first,) = rows.put(person, {"state": "queued", "name": "Waltz"})
+    page = visit(person)
+    page.evaluate(MARK)
+    asked = polls(page)
+    card(page, "Waltz").get_by_role("link", name="Waltz", exact=True).focus()
+    rows.put(person, {"change": first, "to": "canceled"})
+    expect(card(page, "Waltz").locator(".badge")).to_have_text("Canceled")
+    expect(card(page, "Waltz").get_by_role("link", name="Waltz", exact=True)).to_be_focused()
+    expect(page.locator("#chip-canceled")).to_contain_text("1")
+    expect(page.locator("#spoken")).to_contain_text("Waltz: Canceled")
+    assert asked
+    assert page.locator("#live").get_attribute("hx-get") is None
+    assert not_reloaded(page)
+
+
+def test_a_hidden_tab_asks_nothing_and_asks_at_once_when_seen(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"state": "queued", "name": "Waltz"})
+    page = visit(person)
+    hide = """hidden => {
+        Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+        document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    page.evaluate(hide, True)
+    asked = polls(page)
+    page.wait_for_timeout(3500)
+    assert asked == []
+    with page.expect_request("**/live/**", timeout=1500):
+        page.evaluate(hide, False)
+
+
+def test_deleting_asks_first_and_can_be_undone(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"name": "Waltz"}, {"name": "Other"})
+    page = visit(person)
+    page.evaluate(MARK)
+    delete = card(page, "Waltz").get_by_role("link", name="Delete Waltz")
+    delete.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The template ID at Alibaba is not deleted")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(delete).to_be_focused()
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(card(page, "Waltz")).to_have_count(0)
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(card(page, "Waltz")).to_have_count(1)
+    assert not_reloaded(page)
+
+
+def test_canceling_changes_the_card_in_place(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"state": "queued", "name": "Waltz"})
+    page = visit(person)
+    page.evaluate(MARK)
+    card(page, "Waltz").get_by_role("button", name="Cancel").click()
+    expect(card(page, "Waltz").locator(".badge")).to_have_text("Canceled")
+    expect(page.locator("#messages")).to_contain_text("Its video is kept")
+    assert not_reloaded(page)
+
+
+def test_what_can_no_longer_be_done_is_told_and_the_page_brought_up_to_date(
+    visit: Visit, rows: Rows, person: Person
+) -> None:
+    (first,) = rows.put(person, {"state": "failed", "name": "Waltz"})
+    page = visit(person)
+    rows.put(person, {"change": first, "to": "queued"})
+    card(page, "Waltz").get_by_role("button", name="Try again").click()
+    expect(page.locator("#messages")).to_contain_text("not in a state in which it can be tried again")
+    expect(card(page, "Waltz").locator(".badge")).to_have_text("Waiting")
+
+
+def test_everything_works_without_scripts(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, *({"name": f"Dance {n}"} for n in range(25)), {"name": "Waltz", "template_id": "AACT.1234.waltz"})
+    page = visit(person, java_script_enabled=False)
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("#gallery article")).to_have_count(2)
+    page.get_by_label("Search by name or ID").fill("waltz")
+    page.get_by_role("button", name="Search").click()
+    expect(card(page, "Waltz")).to_contain_text("AACT.1234.waltz")
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    page.get_by_role("link", name="Delete Waltz").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("#messages")).to_contain_text("is deleted")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#messages")).to_contain_text("is back")
+
+
+def test_the_keyboard_reaches_everything(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"state": "failed", "name": "Waltz"})
+    page = visit(person)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    seen: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+        assert page.evaluate("document.activeElement.matches(':focus-visible')")
+        if seen[-1].startswith("card-retry"):
+            break
+    for wanted in ("uploader-files", "q", "chip-attention", "name-", "delete-", "card-retry"):
+        assert any(each.startswith(wanted) for each in seen), (wanted, seen)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_at_320_pixels(visit: Visit, rows: Rows, site: Site, person: Person, scheme: str) -> None:
+    long = "Averylongnamewithoutanyspacethatgoesonandonandon" * 3
+    (first, second) = rows.put(
+        person,
+        {"name": long, "template_id": "AACT." + "x" * 200},
+        {"state": "failed", "name": "Two words", "error_message": "y" * 300, "error_code": "Z" * 100},
+    )
+    page = visit(person, viewport={"width": 320, "height": 640}, color_scheme=scheme)
+    for address in (
+        "",
+        "?q=nothing-at-all",
+        "?state=deleted",
+        *(f"templates/{one}/{more}" for one in (first, second) for more in ("", "delete/")),
+    ):
+        page.goto(site.gallery(person) + address)
+        for details in page.locator("main details:not([data-menu])").all():
+            details.evaluate("element => { element.open = true }")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, address
+
+
+# --- The page of one template ---
+
+
+@pytest.fixture(scope="package")
+def real_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clips") / "dance.mp4")
+
+
+def test_a_real_clip_plays_is_renamed_and_its_id_copied_as_a_command(
+    visit: Visit, person: Person, real_clip: Path
+) -> None:
+    page = visit(person, permissions=CLIPBOARD)
+    Uploader(page).drop(real_clip)
+    expect(card(page, "dance").locator(".id-text")).to_have_text(re.compile(r"^AACT\."))
+    poster = card(page, "dance").locator("img")
+    expect(poster).to_be_visible()
+    poster.evaluate("image => image.decode()")
+    card(page, "dance").get_by_role("link", name="dance", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("dance")
+    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    assert 2 < page.evaluate("document.querySelector('video').duration") < 4
+    page.get_by_text("Rename", exact=True).click()
+    page.get_by_label("Name", exact=True).fill("Slow waltz")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Slow waltz")
+    page.get_by_text("As a curl command").click()
+    page.locator("#copy-curl").click()
+    expect(page.locator("#copy-curl .copy-done")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#text-curl").text_content()
+
+
+def test_the_detail_page_follows_what_happens_without_a_reload(
+    visit: Visit, rows: Rows, site: Site, person: Person
+) -> None:
+    (first,) = rows.put(person, {"state": "queued", "name": "Waltz"})
+    page = visit(person)
+    page.goto(f"{site.gallery(person)}templates/{first}/")
+    page.evaluate(MARK)
+    rows.put(person, {"change": first, "to": "canceled"})
+    page.locator("#live").dispatch_event("templates:look")
+    expect(page.locator("#detail-status .badge")).to_have_text("Canceled")
+    expect(page.locator("#detail-history")).to_contain_text("It was canceled")
+    assert not_reloaded(page)
