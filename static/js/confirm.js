@@ -40,7 +40,7 @@ async function deleteInPlace(form) {
   const { pathname } = new URL(form.action);
   await htmx.ajax("POST", pathname, { target: "#gallery", swap: "outerHTML" });
   const undo = document.querySelector("[data-undo]");
-  if (undo instanceof HTMLElement) undo.focus();
+  if (undo instanceof HTMLElement) undo.focus({ preventScroll: true });
 }
 
 /** A click on the veil has the dialog as its target, outside the dialog's box.
