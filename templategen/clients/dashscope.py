@@ -130,7 +130,7 @@ class DashScope:
             "POST",
             self._submit_path,
             json={"model": self.model, "input": {"video_url": video_url}, "parameters": {}},
-            # A connection of its own: one kept open may have died unseen, and then nobody knows what became of the call.
+            # A connection of its own: one kept open may have died unseen, and then nobody knows what became of it.
             headers={"X-DashScope-Async": "enable", "Connection": "close"},
         )
         task = self._task(answer)
