@@ -111,6 +111,12 @@ def grouped(value: int) -> str:
 
 
 @register.filter
+def megabytes(value: int) -> str:
+    """A size in millions of bytes, as the limits count them."""
+    return _("%(size)s MB") % {"size": number_format(max(value, 50_000) / 1_000_000, 1)}
+
+
+@register.filter
 def state_sentence(state: str) -> str:
     """What the state means for whoever waits; empty where the explanation of what went wrong stands instead."""
     return str(_SENTENCES.get(State(state), ""))
