@@ -17,6 +17,7 @@ def main(count: int) -> None:
     django.setup()
     from django.conf import settings
     from django.core.management import call_command
+    from django.db import transaction
 
     from templategen.clients.build import storage
     from templategen.management.bucket_rules import apply_rules, site_origins
@@ -24,7 +25,8 @@ def main(count: int) -> None:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
     apply_rules(storage(), origins=site_origins(), keep_others=False)
-    people = [_person(number) for number in range(count)]
+    with transaction.atomic():
+        people = [_person(number) for number in range(count)]
     print(json.dumps({"people": people, "cookie": settings.SESSION_COOKIE_NAME}))
 
 

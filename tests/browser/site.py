@@ -29,7 +29,7 @@ class Person:
 class Site:
     """Started on making, ended by `stop`. `person()` gives somebody that no other test has had."""
 
-    def __init__(self, folder: Path, *, people: int = 40, with_worker: bool = True) -> None:
+    def __init__(self, folder: Path, *, people: int = 150, with_worker: bool = True) -> None:
         self.sandbox = Sandbox(folder / "sandbox")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

@@ -12,6 +12,8 @@ from tests.browser.uploader import Bucket, Uploader, padded
 from tests.clips import make_clip
 from tests.media import media
 
+# One after the other, and a page that looks less often the longer nothing moves.
+MADE_MS = 60_000
 TEMPLATE_ID = re.compile(r"^AACT\.\S+$")
 
 
@@ -78,7 +80,7 @@ def test_real_clips_do_what_is_written_of_them(page: Page) -> None:
         uploader.expect_state(name, "refused")
         expect(uploader.item(name).locator(".trouble-what")).to_have_count(broken)
     for name in ("dance", "street", "drawn-skeleton"):
-        expect(card(page, name).locator(".id-text")).to_have_text(TEMPLATE_ID)
+        expect(card(page, name).locator(".id-text")).to_have_text(TEMPLATE_ID, timeout=MADE_MS)
     assert uploader.parts == [1, 1, 1]
 
 
