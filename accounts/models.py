@@ -1,7 +1,7 @@
 """Users, accounts and who belongs to which.
 
-Invitation, Quota and LedgerEntry are the place of invitations and quotas: their rows have a shape, nothing reads or
-enforces them yet.
+Invitation, Credential, ApiToken, Quota and LedgerEntry are the place of what is to come: their rows have a shape,
+nothing reads or enforces them yet.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **values})
 
     def get_by_natural_key(self, username: str | None) -> User:
-        """Sign-in finds people whatever the case they type."""
-        return self.get(email__iexact=username)
+        """Sign-in finds people whatever the case they type: addresses are kept in lower case."""
+        return self.get(email=(username or "").strip().lower())
 
 
 class User(AbstractUser):
@@ -50,6 +50,11 @@ class User(AbstractUser):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once_whatever_the_case")]
+
+    def clean(self) -> None:
+        """Forms, the admin's too, keep the address in lower case."""
+        super().clean()
+        self.email = self.email.strip().lower()
 
 
 class Account(models.Model):
@@ -112,6 +117,43 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+
+class Credential(models.Model):
+    """An Alibaba API key of an account's own. Here is its ciphertext, and what may be shown of it."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
+    label = models.CharField(_("label"), max_length=100)
+    secret_ciphertext = models.BinaryField()
+    hint = models.CharField(_("hint"), max_length=12)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    workspace = models.CharField(_("workspace"), max_length=100, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.hint})"
+
+
+class ApiToken(models.Model):
+    """A key to the JSON API. Here is its hash, and the prefix by which it is known."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="tokens")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(_("name"), max_length=100)
+    prefix = models.CharField(_("prefix"), max_length=8)
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
 
 
 class Quota(models.Model):

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_safe
 
 from accounts.forms import ResetForm, SignInForm
 from accounts.links import use_link
@@ -34,9 +34,11 @@ class SignOut(auth.LogoutView):
 
 @login_not_required
 @never_cache
-@require_GET
+@require_safe
 def sign_in_link(request: HttpRequest, uidb64: str, token: str) -> HttpResponse:
-    """Sign in by a link that works once; 410 when it has been used or is too old."""
+    """Sign in by a link that works once; 410 when used or too old. HEAD (link previews) uses nothing."""
+    if request.method == "HEAD":
+        return HttpResponse()
     user = use_link(uidb64, token)
     if user is None:
         return render(request, "accounts/link_gone.html", status=410)

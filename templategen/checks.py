@@ -51,6 +51,8 @@ def url_lives_are_possible(**_: Any) -> Sequence[CheckMessage]:
 def queue_repeats_nothing(**_: Any) -> Sequence[CheckMessage]:
     """A queue that repeats by itself would start work twice; repetition is decided on our rows."""
     queue = settings.Q_CLUSTER
+    if queue["workers"] < 1:
+        return [Error("WORKERS is below 1.", hint="Choose 1 or more.", id="templategen.E006")]
     found: list[CheckMessage] = []
     longest_wait = queue["timeout"] * (1 + queue["queue_limit"] / queue["workers"]) + 3
     if queue["retry"] <= longest_wait:
@@ -70,6 +72,42 @@ def queue_repeats_nothing(**_: Any) -> Sequence[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def numbers_make_sense(**_: Any) -> Sequence[CheckMessage]:
+    """With these at zero nothing would ever be sent, or every upload would be thrown away at once."""
+    lowest = {"DASHSCOPE_SLOTS": 1, "DASHSCOPE_TIMEOUT_SECONDS": 1, "UPLOAD_DAYS": 1, "TRASH_DAYS": 0}
+    return [
+        Error(f"{name} is {getattr(settings, name)}.", hint=f"Choose {least} or more.", id="templategen.E007")
+        for name, least in lowest.items()
+        if getattr(settings, name) < least
+    ]
+
+
+@register()
+def keys_can_be_sent(**_: Any) -> Sequence[CheckMessage]:
+    """A key travels in a header: printable ASCII without spaces. The value itself is not shown."""
+    names = ("DASHSCOPE_API_KEY", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "DASHSCOPE_WORKSPACE")
+    return [
+        Error(f"{name} has a space or a character that no key has.", hint="Copy it again.", id="templategen.E008")
+        for name in names
+        if not all("!" <= character <= "~" for character in getattr(settings, name))
+    ]
+
+
+@register()
+def https_is_told(**_: Any) -> Sequence[CheckMessage]:
+    """The web process speaks plain http: only a proxy's word tells it that a request came by https."""
+    if not settings.SITE_URL.startswith("https://") or settings.BEHIND_PROXY:
+        return []
+    return [
+        CheckWarning(
+            "TEMPLATEGEN_SITE_URL is https, and no proxy is trusted: http is not redirected to it.",
+            hint="Set TEMPLATEGEN_BEHIND_PROXY=1 where a proxy sets X-Forwarded-Proto.",
+            id="templategen.W002",
+        )
+    ]
 
 
 @register(deploy=True)

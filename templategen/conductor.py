@@ -69,7 +69,12 @@ class Conductor:
         for template in due:
             if not self.lease.renew():
                 break
-            pipeline.look(template)
+            try:
+                pipeline.look(template)
+            except Exception:
+                # One odd answer must not keep the others from being looked at.
+                logger.exception("look failed", extra={"template": template.public_id})
+                pipeline.look_later(template)
         return len(due)
 
     def _hand_over(self) -> int:
@@ -115,7 +120,7 @@ def _is_held_back(now: datetime) -> bool:
 
     While a submit is unresolved no other goes out, so that what the task list then shows is its own.
     """
-    if reconcile.pending(now=now):
+    if reconcile.pending():
         return True
     return ActionTemplate.objects.filter(
         state=State.QUEUED, next_look_at__gt=now, error_code__in=policy.SITE_TROUBLE

@@ -63,22 +63,27 @@ _BY_CODE: dict[str, ErrorText] = {
     "unconfirmed": ErrorText(
         _("It was sent to Alibaba, and no answer came."),
         _("It may have been taken, and billed, or not. It is not sent a second time blindly."),
-        _("The list of tasks at Alibaba is being looked through; this takes about a minute."),
+        _("Alibaba's list of tasks is being looked through; this takes some minutes. The other templates wait."),
     ),
     "unconfirmed.person": ErrorText(
         _("It was sent to Alibaba, no answer came, and the list of tasks does not tell."),
         _("It may have been taken, and billed, or not."),
-        _("Decide: send it again (it may be paid for twice), or look into Alibaba's console first."),
+        _("Look into Alibaba's console. Then send it again (it may be paid for twice), or give it up."),
     ),
     "lost": ErrorText(
         _("Alibaba no longer knows the task."),
-        _("Results are kept about 24 hours; after that the template ID cannot be had."),
-        _("Try again: it is made, and billed, once more."),
+        _("Results are kept about 24 hours. It is asked for now and then until then; later the ID cannot be had."),
+        _("Wait some hours, or try again: then it is made, and billed, once more."),
     ),
     "failed": ErrorText(
         _("Alibaba could not make the template."),
         _("It gave no reason."),
         _("Try again; if it fails again, try another clip."),
+    ),
+    "no_template_id": ErrorText(
+        _("Alibaba says that it is done, and gave no template ID."),
+        _("It was asked for ten minutes; the answer stayed without one."),
+        _("Give the request ID to Alibaba's support before you try again: it may have been billed."),
     ),
     # --- the API page's own table ---
     "InvalidParameter": ErrorText(

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
-from templategen.states import AT_SERVICE, SETTLED, WATCHED, State, require_legal
+from templategen.states import AT_SERVICE, LOOKED_AT, SETTLED, WATCHED, State, require_legal
 
 
 class Clip(models.Model):
@@ -44,10 +44,13 @@ class Clip(models.Model):
     checked_at = models.DateTimeField(null=True)
     passed = models.BooleanField(_("passed the check"), default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Its template is gone for good; the row stays until its objects are gone too, so that none is forgotten.
+    discarded_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = _("clip")
         verbose_name_plural = _("clips")
+        indexes = [models.Index(fields=["discarded_at"], name="discarded", condition=Q(discarded_at__isnull=False))]
 
     def __str__(self) -> str:
         return self.file_name
@@ -78,8 +81,8 @@ class TemplateQuerySet(models.QuerySet["ActionTemplate"]):
         return self.filter(state__in=AT_SERVICE)
 
     def due_for_look(self, *, now: datetime) -> Self:
-        """Open tasks whose next look has come, the longest waiting first."""
-        return self.filter(state__in=WATCHED, next_look_at__lte=now).order_by("next_look_at", "pk")
+        """Tasks whose next look has come, the longest waiting first."""
+        return self.filter(state__in=LOOKED_AT, next_look_at__lte=now).order_by("next_look_at", "pk")
 
 
 class ActionTemplate(models.Model):
@@ -116,7 +119,8 @@ class ActionTemplate(models.Model):
     unknown_since = models.DateTimeField(null=True)
 
     # --- what came of it ---
-    template_id = models.CharField(_("template ID"), max_length=256, blank=True)
+    # Opaque text without a published grammar (docs/alibaba.md 8): room for far more than was ever seen.
+    template_id = models.CharField(_("template ID"), max_length=1000, blank=True)
     video_duration = models.FloatField(_("billed seconds"), null=True)
     video_ratio = models.CharField(_("video ratio"), max_length=50, blank=True)
     request_id = models.CharField(_("request ID"), max_length=100, blank=True)
@@ -166,7 +170,9 @@ class ActionTemplate(models.Model):
             # With the account, or SQLite prefers the index of the account alone.
             models.Index(fields=["template_id", "account"], name="by_template_id", condition=~Q(template_id="")),
             # What the conductor and the sweep ask for: few rows among many settled ones.
-            models.Index(fields=["state", "next_look_at"], name="unsettled", condition=~Q(state__in=sorted(SETTLED))),
+            models.Index(
+                fields=["state", "next_look_at"], name="unsettled", condition=~Q(state__in=sorted(SETTLED - LOOKED_AT))
+            ),
             models.Index(fields=["deleted_at"], name="trash", condition=Q(deleted_at__isnull=False)),
         ]
 
@@ -181,6 +187,11 @@ class ActionTemplate(models.Model):
     def words_to_search(self) -> str:
         """What ``search_text`` must hold for the row as it is."""
         return " ".join(filter(None, [self.name, self.clip.file_name, self.template_id, self.task_id])).lower()[:600]
+
+    def index_words(self) -> None:
+        """Write ``search_text`` anew from the row as it is: within the transaction that changed one of its words."""
+        fresh = ActionTemplate.objects.select_related("clip").get(pk=self.pk)
+        ActionTemplate.objects.filter(pk=self.pk).update(search_text=fresh.words_to_search())
 
     def move(
         self,
@@ -205,6 +216,8 @@ class ActionTemplate(models.Model):
             same = ActionTemplate.objects.filter(pk=self.pk, state=start, **(guard or {}))
             if not same.update(version=F("version") + 1, **written):
                 return False
+            if {"task_id", "template_id"} & values.keys():
+                self.index_words()
             Event.objects.create(
                 template=self,
                 kind=Event.Kind.MOVED,
@@ -233,6 +246,7 @@ class Event(models.Model):
         RENAMED = "renamed", _("Renamed")
         DELETED = "deleted", _("Deleted")
         RESTORED = "restored", _("Restored")
+        TASK_FOUND = "task", _("Task found")
 
     template = models.ForeignKey(ActionTemplate, on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(max_length=10, choices=Kind)

@@ -6,6 +6,7 @@ the conductor's sweep finds rows whose claim ran out. The paid call goes out at 
 
 import logging
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ from templategen.clients.dashscope import (
     UnknownOutcomeError,
 )  # fmt: skip
 from templategen.clients.storage import ObjectGoneError, StorageError, random_key
-from templategen.models import ActionTemplate, Clip
+from templategen.models import ActionTemplate, Clip, Event
 from templategen.states import State
 from templategen.video.probe import Probe, probe
 from templategen.video.source import ObjectSource, SourceError
@@ -41,6 +42,11 @@ CHECK_LEASE = timedelta(seconds=90)
 CHECK_TRIES = 5
 # How long a task may be UNKNOWN before it counts as lost: the word is also given for a passing trouble.
 LOST_AFTER = timedelta(minutes=10)
+# A lost one is looked at for as long as the service keeps results (about 24 hours, docs/alibaba.md 3.1).
+RESULTS_KEPT = timedelta(hours=25)
+_LOST_LOOK, _NEVER = timedelta(minutes=15), timedelta(days=3650)
+# OSS not giving the bytes is nobody's fault: the check waits, it does not count.
+_STORAGE_WAIT = timedelta(seconds=30)
 
 
 # --- Check ----------------------------------------------------------------------------------------------------------
@@ -93,11 +99,13 @@ def _store_poster(result: Probe) -> str:
 
 
 def _check_later(template: ActionTemplate, problem: Exception) -> None:
-    """OSS did not give the bytes: not the clip's fault. The sweep rings again when the time has come."""
+    """OSS did not give the bytes: not the clip's fault, so no try is counted. The sweep rings again in time."""
     logger.warning("check could not read the clip", extra={"template": template.public_id, "problem": repr(problem)})
-    wait = timedelta(seconds=5 * 2**template.step_tries)
     ActionTemplate.objects.filter(pk=template.pk, state=State.CHECKING, claim_token=template.claim_token).update(
-        next_look_at=timezone.now() + wait, error_code="check.storage", version=F("version") + 1
+        next_look_at=timezone.now() + _STORAGE_WAIT,
+        step_tries=max(template.step_tries - 1, 0),
+        error_code="check.storage",
+        version=F("version") + 1,
     )
 
 
@@ -126,8 +134,10 @@ def _record_check(template: ActionTemplate, result: Probe, *, poster_key: str) -
                 passed=result.ok,
                 checked_at=now,
             )
-    if not won and poster_key:
-        storage().delete(poster_key)
+    # The poster of an earlier check, or of this one where another was first.
+    unused = template.clip.poster_key if won else poster_key
+    if unused:
+        storage().delete(unused)
 
 
 # --- Submit ----------------------------------------------------------------------------------------------------------
@@ -167,19 +177,42 @@ def launch(*, template_pk: int, token: str) -> None:
 
 
 def _submitted(template: ActionTemplate, token: str, task: Task) -> None:
-    now = timezone.now()
-    template.task_id = task.task_id
-    template.move(
+    """Store the task ID: paid for and nowhere else. It is in the log before the database is asked for anything."""
+    logger.info("submitted", extra={"template": template.public_id, "task_id": task.task_id})
+    if _adopt(template, token, task, moved_by="answer"):
+        return
+    # This process was away for so long that the sweep took it for dead: the answer came all the same.
+    template.refresh_from_db()
+    if template.state == State.UNCONFIRMED and _adopt(template, token, task, moved_by="late answer"):
+        return
+    # A person was faster. The task is ours and stays known for ours.
+    logger.error("task without a row", extra={"template": template.public_id, "task_id": task.task_id})
+    note_task(template, task.task_id, request_id=task.request_id)
+
+
+def _adopt(template: ActionTemplate, token: str, task: Task, *, moved_by: str) -> bool:
+    return template.move(
         State.PENDING,
         guard={"claim_token": token},
         task_id=task.task_id,
         submit_request_id=task.request_id,
-        next_look_at=now + policy.look_wait(timedelta()),
+        next_look_at=timezone.now() + policy.look_wait(timedelta()),
         step_tries=0,
-        search_text=template.words_to_search(),
-        detail={"request_id": task.request_id},
+        error_code="",
+        error_message="",
+        detail={"request_id": task.request_id, "by": moved_by},
     )
-    logger.info("submitted", extra={"template": template.public_id, "task_id": task.task_id})
+
+
+def note_task(template: ActionTemplate, task_id: str, *, request_id: str) -> None:
+    """Remember a task of this template that its row has no place for: an Event, where reconciling finds it."""
+    Event.objects.create(
+        template=template,
+        kind=Event.Kind.TASK_FOUND,
+        attempt=template.attempt,
+        task_id=task_id,
+        detail={"request_id": request_id},
+    )
 
 
 def _refused(template: ActionTemplate, token: str, problem: RefusedError) -> None:
@@ -238,15 +271,22 @@ def look(template: ActionTemplate) -> None:
         task = dashscope().get_task(template.task_id)
     except DashScopeError as problem:
         logger.warning("look failed", extra={"template": template.public_id, "problem": str(problem)})
-        _look_again(template, now + policy.FAILED_LOOK_WAIT)
+        look_later(template)
         return
     record(template, task, now=now)
+
+
+def look_later(template: ActionTemplate) -> None:
+    """Put off the next look: at this one something went wrong."""
+    _look_again(template, timezone.now() + policy.FAILED_LOOK_WAIT)
 
 
 def record(template: ActionTemplate, task: Task, *, now: datetime) -> None:
     """Move the template to where its task is. Words that are not known mean: still at work."""
     if task.succeeded and task.template_id:
         _ready(template, task, now=now)
+    elif task.succeeded:
+        _without_id(template, task, now=now)
     elif task.status == FAILED_WORD:
         _ended(template, task, State.FAILED)
     elif task.status == CANCELED_WORD:
@@ -258,7 +298,7 @@ def record(template: ActionTemplate, task: Task, *, now: datetime) -> None:
 
 
 def _ready(template: ActionTemplate, task: Task, *, now: datetime) -> None:
-    template.template_id = task.template_id
+    logger.info("ready", extra={"template": template.public_id, "template_id": task.template_id})
     template.move(
         State.READY,
         guard={"task_id": template.task_id},
@@ -269,10 +309,8 @@ def _ready(template: ActionTemplate, task: Task, *, now: datetime) -> None:
         ready_at=now,
         error_code="",
         error_message="",
-        search_text=template.words_to_search(),
         detail={"template_id": task.template_id, "request_id": task.request_id},
     )
-    logger.info("ready", extra={"template": template.public_id, "template_id": task.template_id})
 
 
 def _ended(template: ActionTemplate, task: Task, to: State) -> None:
@@ -287,29 +325,46 @@ def _ended(template: ActionTemplate, task: Task, to: State) -> None:
 
 
 def _unknown(template: ActionTemplate, task: Task, *, now: datetime) -> None:
-    """UNKNOWN once may be a hiccup; UNKNOWN over LOST_AFTER is lost (results are kept about 24 hours)."""
-    since = template.unknown_since
-    if since is not None and now - since >= LOST_AFTER:
+    """UNKNOWN once may be a hiccup; UNKNOWN over LOST_AFTER is lost: its slot is free, and it is looked at seldom."""
+    if template.state == State.LOST:
+        kept = now - (template.sent_at or template.changed_at) < RESULTS_KEPT
+        _look_again(template, now + (_LOST_LOOK if kept else _NEVER))
+    elif _lasts(template, now):
         template.move(
             State.LOST,
             guard={"task_id": template.task_id},
             error_code="lost",
             request_id=task.request_id,
+            next_look_at=now + _LOST_LOOK,
             detail={"request_id": task.request_id},
         )
-        return
-    _look_again(template, now + LOST_AFTER / 5, unknown_since=since or now)
+    else:
+        _look_again(template, now + LOST_AFTER / 5, unknown_since=template.unknown_since or now)
+
+
+def _without_id(template: ActionTemplate, task: Task, *, now: datetime) -> None:
+    """SUCCEEDED, and no template ID: asked again for a while, then said so rather than holding the slot for a day."""
+    if _lasts(template, now):
+        _ended(template, replace(task, code="no_template_id"), State.FAILED)
+    else:
+        _look_again(template, now + LOST_AFTER / 5, unknown_since=template.unknown_since or now)
+
+
+def _lasts(template: ActionTemplate, now: datetime) -> bool:
+    """Whether the odd answer has been given for long enough to be believed."""
+    return template.unknown_since is not None and now - template.unknown_since >= LOST_AFTER
 
 
 def _still_at_work(template: ActionTemplate, task: Task, *, now: datetime) -> None:
     begun = template.sent_at or template.changed_at
     next_look = now + policy.look_wait(now - begun)
-    if template.state == State.PENDING and task.status != PENDING_WORD:
+    if template.state == State.LOST or (template.state == State.PENDING and task.status != PENDING_WORD):
         template.move(
             State.RUNNING,
             guard={"task_id": template.task_id},
             next_look_at=next_look,
             unknown_since=None,
+            error_code="",
             detail={"word": task.status},
         )
         return

@@ -7,6 +7,7 @@ What can be wrong with a value is a system check in ``templategen/checks.py``.
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -16,9 +17,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 
 
+def _secret(name: str) -> str:
+    """A secret from NAME, or from the file that NAME_FILE names, which often ends with a line's end."""
+    value: str = env.str(name, default="")
+    return value.strip()
+
+
 def _secret_key(folder: Path) -> str:
     """The signing key: from the environment, else one made once and kept in the data folder (mode 600)."""
-    given: str = env.str("SECRET_KEY", default="")
+    given = _secret("SECRET_KEY")
     if given:
         return given
     path = folder / "secret_key"
@@ -98,7 +105,11 @@ TEMPLATES = [
 # --- Database ---
 # SQLite: WAL and IMMEDIATE keep web writers and the queue from "database is locked"; synchronous=FULL because a
 # claim that a power cut forgot would be sent, and paid for, a second time (docs/decisions/sqlite.md).
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'templategen.sqlite3'}")}
+# Not as an URL by default: a folder may have "#", "?" or "%" in its name.
+_sqlite: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "templategen.sqlite3")}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url("DATABASE_URL") if env.str("DATABASE_URL", default="") else _sqlite
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -126,6 +137,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Mail: to the console unless EMAIL_URL (smtp+tls://user:password@host:587) is given ---
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL: str = env.str(
     "DEFAULT_FROM_EMAIL", default=f"Templategen <noreply@{_site.hostname or 'localhost'}>"
 )
@@ -149,13 +161,16 @@ STORAGES = {
 
 # --- Doors ---
 CSRF_TRUSTED_ORIGINS: list[str] = [SITE_URL, *env.list("CSRF_TRUSTED_ORIGINS", default=[])]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if env.bool("TEMPLATEGEN_BEHIND_PROXY", default=False):
+BEHIND_PROXY: bool = env.bool("TEMPLATEGEN_BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Only who can tell https from http may redirect; else it would go round in circles.
+SECURE_SSL_REDIRECT = _https and BEHIND_PROXY
 
 # A plain form post spools a clip to disk, never to memory; what is larger than any clip may be is read past, not kept.
 FILE_UPLOAD_HANDLERS = [
@@ -166,10 +181,10 @@ FILE_UPLOAD_HANDLERS = [
 FILE_UPLOAD_TEMP_DIR: str | None = env.str("TEMPLATEGEN_SPOOL", default="") or None
 
 # --- Alibaba: OSS and DashScope, or the sandbox where nothing is configured ---
-DASHSCOPE_API_KEY: str = env.str("DASHSCOPE_API_KEY", default="")
-OSS_ACCESS_KEY_ID: str = env.str("OSS_ACCESS_KEY_ID", default="")
-OSS_ACCESS_KEY_SECRET: str = env.str("OSS_ACCESS_KEY_SECRET", default="")
-OSS_BUCKET: str = env.str("OSS_BUCKET", default="")
+DASHSCOPE_API_KEY = _secret("DASHSCOPE_API_KEY")
+OSS_ACCESS_KEY_ID = _secret("OSS_ACCESS_KEY_ID")
+OSS_ACCESS_KEY_SECRET = _secret("OSS_ACCESS_KEY_SECRET")
+OSS_BUCKET = _secret("OSS_BUCKET")
 USE_SANDBOX = not (DASHSCOPE_API_KEY or OSS_ACCESS_KEY_ID or OSS_ACCESS_KEY_SECRET or OSS_BUCKET)
 SANDBOX_URL: str = env.str("TEMPLATEGEN_SANDBOX_URL", default="http://127.0.0.1:9000").rstrip("/")
 

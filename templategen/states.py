@@ -30,13 +30,14 @@ MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.SUBMITTING, State.CANCELED}),
     # To QUEUED: provably never sent, or refused for a passing cause.
     State.SUBMITTING: frozenset({State.PENDING, State.QUEUED, State.FAILED, State.UNCONFIRMED}),
-    # To PENDING: found in the task list. To QUEUED: proved absent, or a person decided to send it again.
+    # To PENDING: found in the task list, or the answer came late. To QUEUED, CANCELED: a person's decision only.
     State.UNCONFIRMED: frozenset({State.PENDING, State.QUEUED, State.CANCELED}),
     State.PENDING: frozenset({State.RUNNING, State.READY, State.FAILED, State.LOST, State.CANCELED}),
     State.RUNNING: frozenset({State.READY, State.FAILED, State.LOST, State.CANCELED}),
     State.READY: frozenset(),
     State.FAILED: frozenset({State.QUEUED}),
-    State.LOST: frozenset({State.QUEUED}),
+    # Looked at for as long as the service may still have it: its ID exists nowhere else.
+    State.LOST: frozenset({State.QUEUED, State.RUNNING, State.READY, State.FAILED, State.CANCELED}),
     State.CANCELED: frozenset({State.QUEUED}),
 }
 
@@ -46,14 +47,18 @@ SETTLED = frozenset({State.BLOCKED, State.READY, State.FAILED, State.LOST, State
 AT_SERVICE = frozenset({State.SUBMITTING, State.UNCONFIRMED, State.PENDING, State.RUNNING})
 # A task is known to exist: the conductor looks at it.
 WATCHED = frozenset({State.PENDING, State.RUNNING})
+# Looked at too, seldom, while the service may still have the result: WATCHED says what holds a slot.
+LOOKED_AT = WATCHED | {State.LOST}
 # A person may try again without a new upload (a new attempt).
 RETRYABLE = frozenset({State.BLOCKED, State.FAILED, State.LOST, State.CANCELED})
 # A person may stop it: nothing has begun that would be paid for.
 CANCELABLE = frozenset({State.UPLOADING, State.QUEUED, State.PENDING})
 # A person may delete it: no task is under way whose ID could be lost.
 DELETABLE = frozenset({State.BLOCKED, State.READY, State.FAILED, State.LOST, State.CANCELED})
-# An answer that never came: a person may decide.
+# An answer that never came: a person may decide, once the machine has given up looking for it.
 UNDECIDED = frozenset({State.UNCONFIRMED})
+# What ``error_code`` of such a row then says.
+FOR_A_PERSON = "unconfirmed.person"
 
 
 class IllegalMoveError(Exception):

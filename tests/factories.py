@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from templategen.models import ActionTemplate, Clip, Event
-from templategen.states import State
+from templategen.states import FOR_A_PERSON, State
 
 FACTS = {
     "container": "mp4",
@@ -102,6 +102,9 @@ def make_template(account: Account, state: State = State.READY, **values: Any) -
         }
     if state is State.SUBMITTING:
         defaults["claim_token"] = secrets.token_hex(8)
+    if state is State.UNCONFIRMED:
+        # The machine has given up looking: a person may decide.
+        defaults |= {"error_code": FOR_A_PERSON}
     if state is State.FAILED:
         defaults |= {"error_code": "InvalidFile.FullBody", "error_message": "Human not fullbody"}
     template = ActionTemplate(account=account, clip=clip, **{**defaults, **values})

@@ -16,8 +16,10 @@ from templategen.clients.build import dashscope
 from templategen.clients.dashscope import DashScopeError
 from templategen.clients.dashscope import RefusedError as TaskRefusedError
 from templategen.models import ActionTemplate, Event
-from templategen.states import CANCELABLE, DELETABLE, RETRYABLE, UNDECIDED, State
+from templategen.states import CANCELABLE, DELETABLE, FOR_A_PERSON, RETRYABLE, UNDECIDED, State
 
+# Nothing in the trash begins anything that would be billed.
+_KEPT: dict[str, Any] = {"deleted_at": None}
 # What a new attempt begins with.
 _FRESH: dict[str, Any] = {
     "claim_token": "", "claimed_at": None, "step_tries": 0, "sent_at": None, "task_id": "", "submit_request_id": "",
@@ -34,16 +36,21 @@ def cancel(template: ActionTemplate, *, by: User | None) -> None:
     state = State(template.state)
     if state == State.CANCELED:
         return
-    if state not in CANCELABLE:
+    if state == State.UNCONFIRMED:
+        _require_for_a_person(template)
+    elif state in {State.CHECKING, State.SUBMITTING}:
+        raise NotPossibleError("cancel.now", _("It is just being worked on. Try again in a moment."))
+    elif state not in CANCELABLE:
         raise NotPossibleError(
-            "cancel.late", _("It can no longer be canceled: Alibaba makes and bills it. Wait for the result.")
+            "cancel.late",
+            _("It can no longer be canceled. Look at its present state; what is being made is also billed."),
         )
     if state == State.UPLOADING:
         cancel_upload(template, by=by)
         return
     if state == State.PENDING:
         _cancel_task(template)
-    if not template.move(State.CANCELED, by=by):
+    if not template.move(State.CANCELED, by=by, guard=_KEPT):
         template.refresh_from_db()
         if template.state != State.CANCELED:
             raise _lost_race()
@@ -64,10 +71,21 @@ def _cancel_task(template: ActionTemplate) -> None:
         ) from problem
 
 
+def _require_for_a_person(template: ActionTemplate) -> None:
+    """Nobody decides while the machine still looks for the answer: both would act on it."""
+    if template.error_code != FOR_A_PERSON:
+        raise NotPossibleError(
+            "unconfirmed.looking",
+            _("Alibaba's list of tasks is still being looked through. Wait some minutes, then decide."),
+        )
+
+
 def retry(template: ActionTemplate, *, by: User | None) -> None:
     """A new attempt with the same clip, or a new check where the check could not be done. Raises NotPossibleError."""
     if template.state not in RETRYABLE:
-        raise NotPossibleError("retry.state", _("It is not in a state in which it can be tried again."))
+        raise NotPossibleError(
+            "retry.state", _("It cannot be tried again in its present state. Reload the page to see what it is.")
+        )
     if template.clip.stored_at is None:
         raise NotPossibleError("retry.no_clip", _("Its video was never stored. Upload it again."))
     now = timezone.now()
@@ -78,6 +96,7 @@ def retry(template: ActionTemplate, *, by: User | None) -> None:
         won = template.move(
             State.QUEUED,
             by=by,
+            guard=_KEPT,
             **_FRESH,
             attempt=template.attempt + 1,
             queued_at=now,
@@ -93,7 +112,7 @@ def _check_again(template: ActionTemplate, *, by: User | None) -> None:
             "retry.limits", _("The video itself breaks a limit; trying again would end the same. Upload a mended one.")
         )
     with transaction.atomic():
-        if not template.move(State.CHECKING, by=by, **_FRESH, next_look_at=timezone.now()):
+        if not template.move(State.CHECKING, by=by, guard=_KEPT, **_FRESH, next_look_at=timezone.now()):
             raise _lost_race()
         ring("check", template_pk=template.pk)
 
@@ -102,10 +121,12 @@ def resubmit(template: ActionTemplate, *, by: User | None) -> None:
     """Send an unconfirmed template again by a person's decision: it may be paid for twice."""
     if template.state not in UNDECIDED:
         raise NotPossibleError("resubmit.state", _("Only an unconfirmed template can be sent again like this."))
+    _require_for_a_person(template)
     now = timezone.now()
     if not template.move(
         State.QUEUED,
         by=by,
+        guard={**_KEPT, "error_code": FOR_A_PERSON},
         **_FRESH,
         attempt=template.attempt + 1,
         queued_at=now,
@@ -123,11 +144,9 @@ def rename(template: ActionTemplate, *, name: str, by: User | None) -> None:
     if name == template.name:
         return
     old, template.name = template.name, name
-    template.search_text = template.words_to_search()
     with transaction.atomic():
-        ActionTemplate.objects.filter(pk=template.pk).update(
-            name=name, search_text=template.search_text, version=F("version") + 1
-        )
+        ActionTemplate.objects.filter(pk=template.pk).update(name=name, version=F("version") + 1)
+        template.index_words()
         Event.objects.create(
             template=template,
             kind=Event.Kind.RENAMED,

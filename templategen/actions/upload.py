@@ -94,9 +94,13 @@ def _name_from(file_name: str) -> str:
     return clean_name(PurePosixPath(file_name).stem.replace("_", " ")) or file_name[:200]
 
 
+def _over() -> NotPossibleError:
+    return NotPossibleError("upload.over", _("This upload is over. Reload the page to see what became of it."))
+
+
 def _require_uploading(template: ActionTemplate) -> None:
     if template.state != State.UPLOADING or not template.clip.upload_id:
-        raise NotPossibleError("upload.over", _("This upload is over. Reload the page to see what became of it."))
+        raise _over()
 
 
 def upload_progress(template: ActionTemplate) -> UploadProgress:
@@ -166,10 +170,15 @@ def finish_upload(template: ActionTemplate, *, by: User | None) -> None:
         )  # fmt: skip
     now = timezone.now()
     with transaction.atomic():
-        if template.move(State.CHECKING, by=by, next_look_at=now):
+        won = template.move(State.CHECKING, by=by, next_look_at=now)
+        if won:
             clip.etag, clip.crc64, clip.stored_at = stored.etag, stored.crc64, now
             clip.save(update_fields=["etag", "crc64", "stored_at"])
             ring("check", template_pk=template.pk)
+    if not won:
+        template.refresh_from_db()
+        if template.state == State.CANCELED:
+            raise _over()
 
 
 def _complete(clip: Clip) -> StoredObject | None:
@@ -235,13 +244,14 @@ def cancel_upload(template: ActionTemplate, *, by: User | None) -> None:
     abort_upload(template.clip)
 
 
-def abort_upload(clip: Clip) -> None:
-    """Throw away what has arrived. Where OSS does not answer the sweep tries again."""
+def abort_upload(clip: Clip) -> bool:
+    """Throw away what has arrived; whether it is gone. Where OSS does not answer the sweep tries again."""
     if not clip.upload_id:
-        return
+        return True
     try:
         storage().abort_multipart(clip.object_key, clip.upload_id)
     except StorageError as problem:
         logger.warning("abort of an upload failed", extra={"clip": clip.pk, "code": problem.code})
-        return
+        return False
     Clip.objects.filter(pk=clip.pk).update(upload_id="")
+    return True

@@ -4,11 +4,13 @@ Facts: "API page" = animate-anyone-template-api (October 2025), "task page" = "A
 2026), "error page" = "Error messages". This module knows no Django and logs nothing.
 """
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import requests
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from templategen.clients.http import TimeoutSession
@@ -78,12 +80,25 @@ class TaskPage:
     total: int
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _text(value: object, *, longest: int = 100) -> str:
+    """A text that any database takes: without NUL and half characters, at most ``longest``; "" for anything else.
+
+    Whatever the service says must not keep its answer from being stored.
+    """
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "")[:longest]
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A finite number; None for anything else. JSON knows integers that no float holds."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _section(answer: dict[str, Any], name: str) -> dict[str, Any]:
@@ -93,7 +108,7 @@ def _section(answer: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _never_left(problem: requests.RequestException) -> bool:
     """Whether no connection was made. ``requests`` says ConnectionError for "refused" and "cut off" alike."""
-    if isinstance(problem, requests.ConnectTimeout):
+    if isinstance(problem, requests.ConnectTimeout | InvalidHeader | InvalidURL | MissingSchema | InvalidSchema):
         return True
     reason = getattr(problem.args[0], "reason", None) if problem.args else None
     return isinstance(reason, (NewConnectionError, NameResolutionError))
@@ -169,6 +184,9 @@ class DashScope:
     def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         try:
             response = self._session.request(method, self._base + path, **kwargs)
+        except UnicodeError as problem:
+            # A key with a character that no header takes.
+            raise NeverSentError("the request cannot be written") from problem
         except requests.RequestException as problem:
             if _never_left(problem):
                 raise NeverSentError(type(problem).__name__) from problem
@@ -189,7 +207,7 @@ class DashScope:
         raise RefusedError(
             status=response.status_code,
             code=_text(answer.get("code")),
-            message=_text(answer.get("message")),
+            message=_text(answer.get("message"), longest=2000),
             request_id=_text(answer.get("request_id")),
             retry_after=_retry_after(response),
         )
@@ -200,17 +218,17 @@ class DashScope:
         return Task(
             task_id=_text(output.get("task_id")),
             status=_text(output.get("task_status")),
-            template_id=_text(output.get("template_id")),
+            template_id=_text(output.get("template_id"), longest=1000),
             video_duration=_number(usage.get("video_duration")),
-            video_ratio=_text(usage.get("video_ratio")),
+            video_ratio=_text(usage.get("video_ratio"), longest=50),
             code=_text(output.get("code")),
-            message=_text(output.get("message")),
+            message=_text(output.get("message"), longest=2000),
             request_id=_text(answer.get("request_id")),
             answer=answer,
         )
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds named by Retry-After; the date form is not used by DashScope."""
+    """Seconds named by Retry-After, at most an hour; the date form is not used by DashScope."""
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return min(float(value), 3600.0) if value.isascii() and value.isdigit() and len(value) < 10 else None

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, TypedDict
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import oss2
+import requests
 from crcmod import crcmod
 from oss2.exceptions import ClientError, NoSuchUpload, NotFound, OssError, RequestError
 from oss2.models import AbortMultipartUpload, BucketCors, BucketLifecycle, CorsRule, LifecycleRule
@@ -73,6 +75,11 @@ def _translated() -> Iterator[None]:
     except NotFound as problem:
         kind = StorageError if problem.code == "NoSuchBucket" else ObjectGoneError
         raise kind(**_facts(problem)) from problem
+    except (ElementTree.ParseError, requests.RequestException, UnicodeError) as problem:
+        # Not OSS: a proxy, a portal, a wrong endpoint; or a body that was cut off. oss2 lets these through.
+        raise StorageUnreachableError(
+            status=0, code=type(problem).__name__, message="what answered is not OSS, or stopped in the middle"
+        ) from problem
     except RequestError as problem:
         raise StorageUnreachableError(
             status=0, code=type(problem.exception).__name__, message="no answer from OSS"

@@ -11,11 +11,9 @@ from accounts.models import Account
 from templategen.error_texts import ErrorText, explain
 from templategen.finding_texts import FindingText, describe
 from templategen.models import ActionTemplate
-from templategen.states import CANCELABLE, DELETABLE, RETRYABLE, State
+from templategen.states import CANCELABLE, DELETABLE, FOR_A_PERSON, RETRYABLE, State
 from templategen.video.facts import Finding
 
-# Decided by the conductor while it looks through the task list; by a person only when the list did not tell.
-_PERSON_DECIDES = "unconfirmed.person"
 _ALARMING = frozenset({State.FAILED, State.LOST})
 _WARNING = frozenset({State.BLOCKED, State.UNCONFIRMED})
 
@@ -57,8 +55,8 @@ class Card:
 
     @property
     def can_cancel(self) -> bool:
-        """Nothing has begun that would be paid for."""
-        return self.state in CANCELABLE
+        """Nothing has begun that would be paid for; or a person gives up an answer that never came."""
+        return self.state in CANCELABLE or self.can_resubmit
 
     @property
     def can_delete(self) -> bool:
@@ -68,7 +66,7 @@ class Card:
     @property
     def can_resubmit(self) -> bool:
         """Its answer never came, the task list did not tell, and a person has to decide."""
-        return self.state == State.UNCONFIRMED and self.template.error_code == _PERSON_DECIDES
+        return self.state == State.UNCONFIRMED and self.template.error_code == FOR_A_PERSON
 
     @property
     def has_choices(self) -> bool:

@@ -48,6 +48,9 @@ class StrictText(forms.CharField):
         """The text itself, stripped."""
         if value is not None and not isinstance(value, str):
             raise forms.ValidationError(_("A text is needed."))
+        if value is not None and any("\ud800" <= character <= "\udfff" for character in value):
+            # Half a character: JSON can write it, no database can keep it.
+            raise forms.ValidationError(_("The text has characters that do not exist."))
         return str(super().to_python(value))
 
 

@@ -47,3 +47,26 @@ def test_the_shipped_settings_pass(settings):
 def test_the_sandbox_in_production_is_said(settings):
     settings.USE_SANDBOX = True
     assert ids(checks.production_has_no_sandbox()) == ["templategen.W001"]
+
+
+@pytest.mark.parametrize("name", ["DASHSCOPE_SLOTS", "UPLOAD_DAYS", "DASHSCOPE_TIMEOUT_SECONDS"])
+def test_numbers_with_which_nothing_would_work_are_errors(settings, name):
+    setattr(settings, name, 0)
+    assert ids(checks.numbers_make_sense()) == ["templategen.E007"]
+
+
+def test_no_workers_is_an_error_and_no_crash(settings):
+    settings.Q_CLUSTER = {**settings.Q_CLUSTER, "workers": 0}
+    assert ids(checks.queue_repeats_nothing()) == ["templategen.E006"]
+
+
+@pytest.mark.parametrize("key", ["sk a", "sk-ключ", "sk\n"])
+def test_a_key_that_cannot_be_one_is_an_error_that_does_not_show_it(settings, key):
+    settings.DASHSCOPE_API_KEY = key
+    [error] = checks.keys_can_be_sent()
+    assert (error.id, key in f"{error.msg}{error.hint}") == ("templategen.E008", False)
+
+
+def test_https_without_a_trusted_proxy_is_said(settings):
+    settings.SITE_URL, settings.BEHIND_PROXY = "https://templates.example.com", False
+    assert ids(checks.https_is_told()) == ["templategen.W002"]

@@ -19,8 +19,7 @@ from templategen import actions
 from templategen.error_texts import explain
 from templategen.finding_texts import describe
 from templategen.models import ActionTemplate, Heartbeat
-from templategen.reconcile import FOR_A_PERSON
-from templategen.states import State
+from templategen.states import FOR_A_PERSON, State
 from templategen.video.facts import Finding
 from templategen.video.probe import probe
 from templategen.video.source import FileSource, SourceError

@@ -151,3 +151,31 @@ def test_a_cancel_that_comes_too_late_is_a_refusal():
     responses.post(f"{BASE}/tasks/t1/cancel", status=400, json={"code": "UnsupportedOperation"})
     with pytest.raises(RefusedError, match="UnsupportedOperation"):
         client().cancel_task("t1")
+
+
+@responses.activate
+def test_what_no_database_would_take_is_mended_at_the_door():
+    output = {"task_id": "t1", "task_status": "FAILED", "code": "x" * 500, "message": "cut \ud83d\x00 off"}
+    responses.get(f"{BASE}/tasks/t1", json={"output": output, "usage": {"video_duration": 10**400}})
+    task = client().get_task("t1")
+    assert (len(task.code), task.message, task.video_duration) == (100, "cut ? off", None)
+
+
+@responses.activate
+def test_a_long_template_id_is_kept_whole():
+    responses.get(f"{BASE}/tasks/t1", json={**DONE, "output": {**DONE["output"], "template_id": "A" * 900}})
+    assert client().get_task("t1").template_id == "A" * 900
+
+
+@pytest.mark.parametrize("key", ["sk-real\n", "sk-ключ", "sk-\ud800"])
+def test_a_key_that_no_header_takes_means_never_sent(key):
+    with pytest.raises(NeverSentError):
+        client(api_key=key).submit_template(video_url="https://x.example/")
+
+
+@responses.activate
+def test_no_wait_is_longer_than_an_hour():
+    responses.post(SUBMIT, status=429, json={"code": "Throttling"}, headers={"Retry-After": "1" + "0" * 15})
+    with pytest.raises(RefusedError) as caught:
+        client().submit_template(video_url="https://x.example/")
+    assert caught.value.retry_after is None
