@@ -40,7 +40,10 @@ async function deleteInPlace(form) {
   const { pathname } = new URL(form.action);
   await htmx.ajax("POST", pathname, { target: "#gallery", swap: "outerHTML" });
   const undo = document.querySelector("[data-undo]");
-  if (undo instanceof HTMLElement) undo.focus({ preventScroll: true });
+  if (!(undo instanceof HTMLElement)) return;
+  // What was swapped in gets its hx- attributes a moment later; who presses Enter at once would load a whole page.
+  htmx.process(undo.closest("form"));
+  undo.focus({ preventScroll: true });
 }
 
 /** A click on the veil has the dialog as its target, outside the dialog's box.

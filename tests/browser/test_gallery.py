@@ -175,7 +175,7 @@ def test_what_can_no_longer_be_done_is_told_and_the_page_brought_up_to_date(
     page = visit(person)
     rows.put(person, {"change": first, "to": "queued"})
     card(page, "Waltz").get_by_role("button", name="Try again").click()
-    expect(page.locator("#messages")).to_contain_text("not in a state in which it can be tried again")
+    expect(page.locator("#messages")).to_contain_text("cannot be tried again in its present state")
     expect(card(page, "Waltz").locator(".badge")).to_have_text("Waiting")
 
 
