@@ -144,7 +144,8 @@ DEFAULT_FROM_EMAIL: str = env.str(
 
 # --- Languages and time ---
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+# A language is offered once it has its catalogue: half a translation is read out wrongly.
+LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "templategen" / "locale"]
 USE_I18N = True
 USE_TZ = True
@@ -172,6 +173,8 @@ if BEHIND_PROXY:
 # Only who can tell https from http may redirect; else it would go round in circles.
 SECURE_SSL_REDIRECT = _https and BEHIND_PROXY
 
+# Seconds that a client may be silent in the middle of its request (wsgi.py).
+BODY_TIMEOUT_SECONDS: float = env.float("BODY_TIMEOUT_SECONDS", default=30.0)
 # A plain form post spools a clip to disk, never to memory; what is larger than any clip may be is read past, not kept.
 FILE_UPLOAD_HANDLERS = [
     "templategen.web.spool.TooLargeHandler",
