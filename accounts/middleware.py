@@ -1,18 +1,33 @@
 """Sign-in for every page, answered in the form in which the page was asked for."""
 
+import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
+
+# Ids of the elements that ask without anybody's doing: the page's poll, and the list that fetches itself anew.
+_BY_THEMSELVES = frozenset({"live", "results"})
+_GALLERY = re.compile(r"/a/[-\w]+/")
 
 
 def wants_json(request: HttpRequest) -> bool:
     """A script asked: it gets JSON, never a page or a redirect to one."""
     return "application/json" in (request.headers.get("Accept", ""), request.content_type)
+
+
+def asking_page(request: HttpRequest) -> SplitResult:
+    """The page from which htmx, or else a form, asked; all parts empty where none, or nonsense, is said."""
+    given = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+    try:
+        return urlsplit(given)
+    except ValueError:
+        return urlsplit("")
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
@@ -24,14 +39,24 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
             text = _("You are signed out. Sign in again; what you have begun is kept.")
             return JsonResponse({"error": {"code": "signed_out", "text": text}}, status=401)
         if request.headers.get("HX-Request") == "true":
-            back = urlencode({"next": _page_path(request)}, safe="/")
-            return HttpResponse(
-                status=401, headers={"HX-Redirect": f"{resolve_url(self.get_login_url(view_func))}?{back}"}
-            )
+            return HttpResponse(status=401, headers=self._way_to_sign_in(request, view_func))
+        if request.method not in {"GET", "HEAD"}:
+            # What takes a POST shows nothing to whoever comes there from the sign-in page.
+            return redirect_to_login(_page_path(request), resolve_url(self.get_login_url(view_func)))
         return super().handle_no_permission(request, view_func)
+
+    def _way_to_sign_in(self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]) -> dict[str, str]:
+        if request.headers.get("HX-Trigger") in _BY_THEMSELVES:
+            # Nobody pressed anything: an upload may be going on in the page, which must not be taken away.
+            return {}
+        back = urlencode({"next": _page_path(request)}, safe="/")
+        return {"HX-Redirect": f"{resolve_url(self.get_login_url(view_func))}?{back}"}
 
 
 def _page_path(request: HttpRequest) -> str:
-    """The page that the partial was asked for by, as a path of this site."""
-    page = urlsplit(request.headers.get("HX-Current-URL", ""))
-    return page.path + (f"?{page.query}" if page.query else "") if page.netloc == request.get_host() else "/"
+    """The page that was asked from, as a path of this site; where none is said, the account's gallery."""
+    page = asking_page(request)
+    if page.netloc == request.get_host():
+        return page.path + (f"?{page.query}" if page.query else "")
+    gallery = _GALLERY.match(request.path)
+    return gallery[0] if gallery else "/"

@@ -69,14 +69,19 @@ def _back(request: HttpRequest) -> str:
 
 
 class ActionErrorMiddleware:
-    """Turns the ActionError of any view into its answer; everything else bubbles."""
+    """Turns the ActionError of any view into its answer, and an empty 405 into a page; everything else bubbles."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Nothing to do before or after."""
-        return self.get_response(request)
+        """Nothing to do before; after, a page for whoever comes to an address by a link that only takes forms."""
+        response = self.get_response(request)
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or wants_json(request):
+            return response
+        page = render(request, "405.html", status=HTTPStatus.METHOD_NOT_ALLOWED)
+        page["Allow"] = response.get("Allow", "")
+        return page
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> Any:
         """The answer, or None for what is not expected."""

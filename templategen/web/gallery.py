@@ -1,7 +1,7 @@
 """The gallery: one page of an account's templates, filtered or searched, and the single card."""
 
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from accounts.middleware import asking_page
 from accounts.models import Account
 from templategen import access, listing
 from templategen.web.cards import card_of, live_context
@@ -48,7 +49,7 @@ def card(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 
 def wish_of_page(request: HttpRequest) -> listing.Wish:
     """What the gallery page shows from which htmx sent this request."""
-    query = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    query = parse_qs(asking_page(request).query)
     given = {name: query.get(name, [""])[0] for name in ("state", "q", "page")}
     return listing.Wish.of(given["state"], given["q"], given["page"])
 

@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from accounts.links import sign_in_path, use_link
 from accounts.models import User
-from tests.people import PASSWORD, make_person
+from templategen.states import State
+from tests.factories import make_template
+from tests.people import PASSWORD, account_of, make_person
 
 NEW = "another-long-phrase"
 
@@ -225,6 +227,44 @@ def test_htmx_is_sent_to_the_sign_in_page_whole(client: Client, db: None) -> Non
     answer = client.get("/a/studio/live/", headers={"HX-Request": "true", "HX-Current-URL": page})
     assert answer.status_code == 401
     assert answer["HX-Redirect"] == "/sign-in/?next=/a/studio/%3Fstate%3Dready"
+
+
+@pytest.mark.parametrize("asking", ["live", "results"])
+def test_what_asks_by_itself_does_not_take_the_page_away(client: Client, db: None, asking: str) -> None:
+    answer = client.get("/a/studio/live/", headers={"HX-Request": "true", "HX-Trigger": asking})
+    assert answer.status_code == 401
+    assert "HX-Redirect" not in answer
+
+
+@pytest.mark.parametrize(
+    ("path", "referer", "back"),
+    [
+        ("/a/studio/uploads/form/", "http://testserver/a/studio/?page=2", "/a/studio/%3Fpage%3D2"),
+        ("/a/studio/uploads/form/", "https://evil.example/x/", "/a/studio/"),
+        ("/a/studio/uploads/form/", "http://[x", "/a/studio/"),
+        ("/account/password/", "", "/"),
+    ],
+)
+def test_a_form_sent_while_signed_out_leads_back_to_a_page_that_can_be_shown(
+    client: Client, db: None, path: str, referer: str, back: str
+) -> None:
+    assert client.post(path, headers={"referer": referer}).url == f"/sign-in/?next={back}"
+
+
+def test_a_nonsensical_page_in_the_header_is_no_page(client: Client, owner: User) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://[x"}
+    assert client.get("/a/studio/live/", headers=headers)["HX-Redirect"] == "/sign-in/?next=/a/studio/"
+    client.force_login(owner)
+    failed = make_template(account_of(owner), State.FAILED)
+    assert client.post(f"/a/studio/templates/{failed.public_id}/retry/", headers=headers).status_code == 200
+
+
+def test_who_comes_by_a_link_to_what_takes_a_form_gets_a_page(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    failed = make_template(account_of(owner), State.FAILED)
+    answer = client.get(f"/a/studio/templates/{failed.public_id}/retry/")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "nothing to show" in answer.content.decode()
 
 
 def test_a_script_is_told_in_json(client: Client, db: None) -> None:
