@@ -2,6 +2,7 @@
 // button says so in place.
 
 import { speak } from "./speak.js";
+import { fill, gettext } from "./uploader/words.js";
 
 const SHOWN_MS = 2500;
 
@@ -26,7 +27,7 @@ function select(button) {
 function showCopied(button) {
   button.classList.add("is-copied");
   const what = button.dataset.copyWhat;
-  speak(what ? interpolate(gettext("Copied: %(what)s"), { what }, true) : gettext("Copied"));
+  speak(what ? fill(gettext("Copied: %(what)s"), { what }) : gettext("Copied"));
   window.clearTimeout(Number(button.dataset.copyTimer));
   button.dataset.copyTimer = String(window.setTimeout(() => button.classList.remove("is-copied"), SHOWN_MS));
 }

@@ -1,6 +1,7 @@
 // Behaviours that any page may use, one file each. Markup asks for them by data- attributes; none is needed to use
 // the pages.
 
+import { heedAnswers } from "./answers.js";
 import { listenForCopies } from "./copy.js";
 import { listenForDialogs } from "./confirm.js";
 import { keepFocus } from "./focus.js";
@@ -11,6 +12,7 @@ import { localTimes } from "./times.js";
 
 document.documentElement.classList.add("has-script");
 
+heedAnswers();
 listenForCopies();
 listenForDialogs();
 listenForMenus();

@@ -14,6 +14,7 @@ from tests.browser.uploader import Uploader
 from tests.clips import make_clip
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
+LIVE = re.compile("/live/")
 MARK = "window.notReloaded = true"
 
 
@@ -177,6 +178,70 @@ def test_what_can_no_longer_be_done_is_told_and_the_page_brought_up_to_date(
     card(page, "Waltz").get_by_role("button", name="Try again").click()
     expect(page.locator("#messages")).to_contain_text("cannot be tried again in its present state")
     expect(card(page, "Waltz").locator(".badge")).to_have_text("Waiting")
+
+
+def test_a_poll_that_fails_slows_down_and_says_nothing(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"state": "running", "name": "Waltz"})
+    page = visit(person)
+    asked = polls(page)
+    junk = "<h1>503 from a proxy</h1>"
+    page.route(LIVE, lambda route: route.fulfill(status=503, content_type="text/html", body=junk))
+    page.wait_for_timeout(7_500)
+    assert len(asked) == 1
+    expect(page.locator("#live")).to_have_count(1)
+    expect(page.locator("h1")).to_have_count(1)
+    expect(page.locator("[data-message]")).to_have_count(0)
+
+
+def test_a_proxys_error_page_takes_no_part_of_the_page_and_no_undo_away(
+    visit: Visit, rows: Rows, person: Person
+) -> None:
+    rows.put(person, {"state": "failed", "name": "Waltz"}, {"name": "Other"})
+    page = visit(person)
+    card(page, "Other").get_by_role("link", name="Delete Other").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.route("**/retry/", lambda route: route.fulfill(status=503, content_type="text/html", body="<h1>junk</h1>"))
+    for _ in range(4):
+        card(page, "Waltz").get_by_role("button", name="Try again").click()
+        page.wait_for_timeout(100)
+    expect(page.locator("[data-message]:has-text('broke on our side')")).to_have_count(3)
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    expect(page.locator("#messages")).to_contain_text("broke on our side")
+    expect(card(page, "Waltz")).to_have_count(1)
+
+
+def test_who_is_signed_out_keeps_the_page_and_is_told_once(
+    visit: Visit, rows: Rows, site: Site, person: Person
+) -> None:
+    rows.put(person, {"state": "running", "name": "Waltz"})
+    page = visit(person)
+    page.evaluate(MARK)
+    page.context.clear_cookies(name=site.cookie)
+    look = "document.getElementById('live').dispatchEvent(new CustomEvent('templates:look'))"
+    page.evaluate(look)
+    link = page.locator("#messages").get_by_role("link", name="Sign in")
+    expect(link).to_have_attribute("target", "_blank")
+    asked = polls(page)
+    page.wait_for_timeout(3_500)
+    assert asked == []
+    expect(page.locator("[data-message]")).to_have_count(1)
+    page.context.add_cookies([{"name": site.cookie, "value": person.session, "url": site.url}])
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("[data-message]")).to_have_count(0)
+    assert not_reloaded(page)
+
+
+def test_after_signing_in_elsewhere_the_page_still_decides_and_its_messages_stay_one_region(
+    visit: Visit, rows: Rows, site: Site, person: Person
+) -> None:
+    rows.put(person, {"state": "failed", "name": "Waltz"})
+    page = visit(person)
+    page.evaluate("window.region = document.getElementById('messages')")
+    page.context.add_cookies([{"name": "csrftoken", "value": "Q" * 32, "url": site.url}])
+    card(page, "Waltz").get_by_role("button", name="Try again").click()
+    expect(page.locator("#messages")).to_contain_text("is tried again")
+    assert page.evaluate("document.getElementById('messages') === window.region")
 
 
 def test_everything_works_without_scripts(visit: Visit, rows: Rows, person: Person) -> None:
