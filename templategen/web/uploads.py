@@ -120,9 +120,11 @@ def _begin(request: HttpRequest, account: Account) -> JsonResponse:
 
 @require_GET
 def upload(request: HttpRequest, slug: str, public_id: UUID) -> JsonResponse:
-    """One unfinished upload with the numbers of the parts that OSS does not have."""
+    """One upload: while it is unfinished with the numbers of the parts that OSS does not have, later its state only."""
     account = account_for(request.user, slug)
     template = template_of(account, public_id)
+    if template.state != State.UPLOADING:
+        return JsonResponse({"upload": _described(account, template)})
     progress = actions.upload_progress(template)
     return JsonResponse({"upload": _described(account, template, missing=progress.missing)})
 

@@ -194,6 +194,56 @@ def test_an_upload_that_the_storage_threw_away_begins_anew(uploader: Uploader, s
     expect_made(uploader)
 
 
+def finish_elsewhere(uploader: Uploader, site: Site, url: str) -> None:
+    """Another tab of the same person finishes the upload."""
+    page = uploader.page
+    [token] = [cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken"]
+    headers = {"Accept": "application/json", "X-CSRFToken": token, "Referer": site.url}
+    assert page.request.post(site.url + url + "finish/", data={}, headers=headers).ok
+
+
+def cut_off_the_finish(uploader: Uploader, long_clip: Path) -> None:
+    """All parts are sent; then the page is reloaded before it can say that they are to be put together."""
+    page = uploader.page
+    page.route("**/finish/", lambda route: None)
+    page.on("dialog", lambda dialog: dialog.accept())
+    uploader.choose(long_clip)
+    uploader.expect_state(NAME, "finishing")
+    page.reload()
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_an_upload_that_was_finished_elsewhere_is_done_and_not_sent_again(
+    uploader: Uploader, site: Site, long_clip: Path
+) -> None:
+    page = uploader.page
+    cut_off_the_finish(uploader, long_clip)
+    [upload] = page.request.get(page.url + "uploads/").json()["uploads"]
+    expect(uploader.item(NAME)).to_contain_text("All of it is there")
+    finish_elsewhere(uploader, site, upload["url"])
+    uploader.choose(long_clip)
+    expect_made(uploader)
+    uploader.expect_gone(NAME)
+    expect(page.locator("#gallery article")).to_have_count(1)
+
+
+def test_a_part_that_the_storage_no_longer_takes_is_asked_about(
+    uploader: Uploader, site: Site, long_clip: Path
+) -> None:
+    site.sandbox.fault("oss-part", "status", status=404, code="NoSuchUpload", match="partNumber=3&")
+    uploader.choose(long_clip)
+    expect_made(uploader)
+    expect(uploader.page.locator("#gallery article")).to_have_count(1)
+
+
+def test_an_upload_cut_off_while_it_was_finished_needs_no_file(uploader: Uploader, long_clip: Path) -> None:
+    cut_off_the_finish(uploader, long_clip)
+    uploader.parts.clear()
+    uploader.press("finish", NAME)
+    expect_made(uploader)
+    assert uploader.parts == []
+
+
 def test_a_lost_answer_does_not_begin_two_uploads(uploader: Uploader, site: Site, long_clip: Path) -> None:
     page = uploader.page
     lost = []

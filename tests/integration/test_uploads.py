@@ -198,7 +198,18 @@ def test_a_finished_upload_signs_nothing_more(web: Client) -> None:
     put(web, upload, 1, 2)
     post(web, upload["finish_url"], {})
     assert post(web, upload["parts_url"], {"numbers": [1]}).status_code == 409
-    assert web.get(upload["url"]).status_code == 409
+
+
+def test_a_finished_upload_says_so_without_asking_the_storage(web: Client, sandbox: Sandbox) -> None:
+    upload = begin(web)
+    put(web, upload, 1, 2)
+    post(web, upload["finish_url"], {})
+    sandbox.fault("oss", "status", status=503, code="ServiceUnavailable", times=None)
+    answer = web.get(upload["url"])
+    assert answer.status_code == 200
+    assert answer.json()["upload"]["state"] == State.CHECKING
+    assert "missing" not in answer.json()["upload"]
+    sandbox.clear_faults()
 
 
 def test_a_storage_that_does_not_answer_is_said_so(web: Client, sandbox: Sandbox) -> None:

@@ -34,6 +34,11 @@ export class Item extends EventTarget {
   /** @type {Map<number, number>} */
   #parts = new Map();
 
+  /** All is there; no file is needed to go on. */
+  get isWhole() {
+    return this.upload?.missing?.length === 0;
+  }
+
   get name() {
     return this.file?.name || this.upload?.file_name || "";
   }

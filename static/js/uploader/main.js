@@ -21,6 +21,7 @@ function start(root) {
   const actions = {
     pause: (item) => queue.pause(item),
     resume: (item) => queue.resume(item),
+    finish: (item) => queue.resume(item),
     retry: (item) => (item.file ? queue.resume(item) : actions.choose(item)),
     cancel: (item) => queue.cancel(item),
     remove: (item) => queue.cancel(item),

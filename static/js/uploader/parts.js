@@ -2,7 +2,7 @@
 
 import { BACK_OFF, backOff, untilOnline } from "./wait.js";
 import { PartFailure, putPart } from "./part.js";
-import { Problem, UploadGone, bytesOf } from "./problems.js";
+import { Problem, bytesOf } from "./problems.js";
 import { callPatiently } from "./server.js";
 import { Slots } from "./slots.js";
 import { fill, gettext } from "./words.js";
@@ -59,7 +59,8 @@ class PartUrls {
 }
 
 /**
- * Send the parts `numbers` of `file`. Ends with the first failure that further tries do not mend.
+ * Send the parts `numbers` of `file`. Ends with the first failure that further tries do not mend: a PartFailure where
+ * the storage has no such upload in hand (404, 409), else a Problem.
  * @param {File} file
  * @param {number[]} numbers from 1, ascending
  * @param {{partSize: number, signUrl: string, signed: Record<string, string>, signal: AbortSignal, onPart: (number: number, bytes: number) => void,
@@ -117,7 +118,7 @@ async function sendPart(number, blob, { urls, signal, onPart, onOffline }) {
       }
       await requireHope(error, blob);
       failures += 1;
-      if (failures > BACK_OFF.length) throw new Problem(textOf(error));
+      if (failures > BACK_OFF.length) throw new Problem(partText(error));
       await backOff(failures, signal);
     }
   }
@@ -125,13 +126,14 @@ async function sendPart(number, blob, { urls, signal, onPart, onOffline }) {
 
 /** Throws where no further try can help. @param {PartFailure} failure @param {Blob} blob */
 async function requireHope(failure, blob) {
-  if (failure.status === 404) throw new UploadGone();
+  // No such upload in hand: whether it was finished or thrown away is for the server to say.
+  if (failure.status === 404 || failure.status === 409) throw failure;
   // A file that was changed or taken away looks like a network failure: one byte of it tells.
   await bytesOf(blob.slice(0, 1));
 }
 
-/** @param {PartFailure} failure */
-function textOf(failure) {
+/** What is said when tries no longer help. @param {PartFailure} failure */
+export function partText(failure) {
   if (failure.kind === "status") {
     return fill(gettext("The storage refused a part (%(status)s %(code)s). Try again: what has been sent is kept."), {
       status: failure.status,

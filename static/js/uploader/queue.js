@@ -3,7 +3,7 @@
 
 import { Item } from "./item.js";
 import { Problem, ServerProblem, UploadGone } from "./problems.js";
-import { begin, progressOf, transfer } from "./transfer.js";
+import { begin, isOver, progressOf, transfer } from "./transfer.js";
 import { callPatiently } from "./server.js";
 import { fingerprintsOf } from "./fingerprint.js";
 import { gettext } from "./words.js";
@@ -63,7 +63,8 @@ export class Queue extends EventTarget {
   /** Go on after a pause, a failure or a reload. @param {Item} item */
   async resume(item) {
     item.controller.abort();
-    item.change({ state: item.checked ? "waiting" : "queued", problem: null, mismatched: false, offline: false });
+    const isReady = item.checked || !item.file;
+    item.change({ state: isReady ? "waiting" : "queued", problem: null, mismatched: false, offline: false });
     await item.running;
     if (item.state === "waiting" || item.state === "queued") this.#start(item);
   }
@@ -129,7 +130,8 @@ export class Queue extends EventTarget {
   }
 
   async #work(item, signal) {
-    if (!item.checked) {
+    // What is there as a whole goes on without its file; the server checks it again.
+    if (!item.checked && item.file) {
       await this.#checks.run(() => this.#check(item, signal), signal);
       if (!item.checked) return;
       item.change({ state: "waiting" });
@@ -160,15 +162,24 @@ export class Queue extends EventTarget {
     const upload = item.upload
       ? await progressOf(item.upload, signal)
       : await begin(item.file, item.fingerprints, { url: this.#urls.uploads, signal, isTaken });
-    item.adopt(upload);
+    if (!isOver(upload)) item.adopt(upload);
     signal.throwIfAborted();
+    if (!item.file && upload.missing?.length) {
+      item.change({ state: "unfinished" });
+      return;
+    }
     await transfer(item.file, upload, {
       signal,
       onPart: (number, bytes) => item.partSent(number, bytes),
       onOffline: (offline) => item.change({ offline }),
       onFinishing: (isFinishing) => item.change({ state: isFinishing ? "finishing" : "sending" }),
     });
-    item.change({ state: "done" });
+    this.#finished(item);
+  }
+
+  /** From here on it is a card of the gallery. */
+  #finished(item) {
+    item.change({ state: "done", offline: false });
     this.#tell("done", item);
     setTimeout(() => this.#remove(item), LINGER_MS);
   }
@@ -202,7 +213,9 @@ export class Queue extends EventTarget {
   async #lookAt(item) {
     try {
       const upload = await progressOf(item.upload, NEVER);
-      if (item.state === "unfinished") item.adopt(upload);
+      if (item.state !== "unfinished") return;
+      if (isOver(upload)) this.#finished(item);
+      else item.adopt(upload);
     } catch (error) {
       if (item.state === "unfinished" && error instanceof UploadGone) this.#remove(item);
     }

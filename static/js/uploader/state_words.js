@@ -44,6 +44,7 @@ function unfinishedWords(item) {
   if (item.mismatched) return gettext("That was another file. Choose the one that was begun to go on.");
   const missing = item.upload.missing?.length;
   if (missing === undefined) return gettext("Unfinished. Choose the same file to go on");
+  if (item.isWhole) return gettext("All of it is there. It only has to be finished");
   const text = ngettext(
     "%(missing)s of %(count)s part missing. Choose the same file to go on",
     "%(missing)s of %(count)s parts missing. Choose the same file to go on",

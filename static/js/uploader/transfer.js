@@ -1,14 +1,15 @@
 // One file's way to the storage: begin or go on, send what is missing, finish.
 
 import { BACK_OFF, NEVER, backOff, untilOnline } from "./wait.js";
-import { ServerProblem, Unreachable, UploadGone } from "./problems.js";
+import { Problem, ServerProblem, Unreachable, UploadGone } from "./problems.js";
 import { call, callPatiently } from "./server.js";
-import { sendParts } from "./parts.js";
+import { PartFailure } from "./part.js";
+import { partText, sendParts } from "./parts.js";
 
 const ROUNDS = 3;
 
 /**
- * @typedef {{id: string, url: string, parts_url: string, finish_url: string, cancel_url: string, name: string,
+ * @typedef {{id: string, state: string, url: string, parts_url: string, finish_url: string, cancel_url: string, name: string,
  *   file_name: string, size: number, fingerprint: string, part_size: number, part_count: number,
  *   missing?: number[], urls?: Record<string, string>}} Upload as the server describes it
  */
@@ -39,45 +40,54 @@ export async function begin(file, fingerprints, { url, signal, isTaken }) {
   }
 }
 
-/** What the storage already has. @param {Upload} upload @param {AbortSignal} signal @returns {Promise<Upload>} */
+/** It is whole and has been handed on, or was canceled after that. @param {Upload} upload */
+export function isOver(upload) {
+  return upload.state !== "uploading";
+}
+
+/** What the storage already has; an upload that is over says only that. @param {Upload} upload @param {AbortSignal} signal @returns {Promise<Upload>} */
 export async function progressOf(upload, signal) {
   try {
     return (await callPatiently(upload.url, { signal })).upload;
   } catch (error) {
-    if (error instanceof ServerProblem && [404, 409].includes(error.status)) throw new UploadGone();
+    if (error instanceof ServerProblem && (error.status === 404 || error.code === "upload.gone")) throw new UploadGone();
     throw error;
   }
 }
 
 /**
- * Send what is missing and finish; parts that the storage turns out not to have are sent again.
- * @param {File} file
+ * Send what is missing and finish. Where the storage or the server says that there is no such upload in hand, the
+ * server is asked what became of it: another page, or a call whose answer was lost, may have finished it.
+ * @param {File | null} file none is needed where nothing is missing
  * @param {Upload} upload
  * @param {{signal: AbortSignal, onPart: (number: number, bytes: number) => void,
  *   onOffline: (isOffline: boolean) => void, onFinishing: (isFinishing: boolean) => void}} options
  */
-export async function transfer(file, upload, { signal, onPart, onOffline, onFinishing }) {
-  let missing = upload.missing || [];
-  for (let round = 1; ; round += 1) {
-    await sendParts(file, missing, {
-      partSize: upload.part_size,
-      signUrl: upload.parts_url,
-      signed: round === 1 ? upload.urls || {} : {},
-      signal,
-      onPart,
-      onOffline,
-    });
-    onFinishing(true);
+export async function transfer(file, upload, options) {
+  const { signal, onPart, onFinishing } = options;
+  let now = upload;
+  for (let round = 1; !isOver(now); round += 1) {
     try {
-      await callPatiently(upload.finish_url, { json: {}, signal, onOffline });
+      await sendOnce(file, now, options);
       return;
     } catch (error) {
-      if (error instanceof ServerProblem && error.code === "upload.gone") throw new UploadGone();
-      const isIncomplete = error instanceof ServerProblem && error.missing.length > 0;
-      if (!isIncomplete || round === ROUNDS) throw error;
-      missing = error.missing;
-      for (const number of missing) onPart(number, 0);
-      onFinishing(false);
+      if (!isDoubtful(error)) throw error;
+      now = await progressOf(upload, signal);
+      if (round === ROUNDS && !isOver(now)) throw error instanceof PartFailure ? new Problem(partText(error)) : error;
+      for (const number of now.missing || []) onPart(number, 0);
+      onFinishing(isOver(now) || now.missing.length === 0);
     }
   }
+}
+
+/** @param {unknown} error says that a part, or the upload, is not there */
+function isDoubtful(error) {
+  return (error instanceof PartFailure || error instanceof ServerProblem) && [404, 409].includes(error.status);
+}
+
+async function sendOnce(file, upload, { signal, onPart, onOffline, onFinishing }) {
+  const { missing = [], part_size: partSize, parts_url: signUrl, urls: signed = {} } = upload;
+  if (missing.length) await sendParts(file, missing, { partSize, signUrl, signed, signal, onPart, onOffline });
+  onFinishing(true);
+  await callPatiently(upload.finish_url, { json: {}, signal, onOffline });
 }

@@ -11,15 +11,23 @@ const BUTTONS = {
   pause: new Set(["waiting", "sending"]),
   resume: new Set(["paused"]),
   retry: new Set(["failed"]),
+  finish: new Set(["unfinished"]),
   choose: new Set(["unfinished"]),
   cancel: new Set(["queued", "checking", "waiting", "sending", "paused", "failed", "unfinished"]),
   remove: new Set(["refused"]),
 };
 
+/** @param {import("./item.js").Item} item @param {string} action */
+function canDo(item, action) {
+  if (!BUTTONS[action].has(item.state)) return false;
+  return action === "finish" ? item.isWhole : true;
+}
+
 const labels = () => ({
   pause: gettext("Pause %(name)s"),
   resume: gettext("Continue %(name)s"),
   retry: gettext("Try %(name)s again"),
+  finish: gettext("Finish %(name)s"),
   choose: gettext("Choose the file %(name)s"),
   cancel: gettext("Cancel %(name)s"),
   remove: gettext("Remove %(name)s from the list"),
@@ -122,9 +130,9 @@ class ItemView {
   #drawButtons() {
     const hadFocus = this.element.contains(document.activeElement);
     const texts = labels();
-    for (const [name, states] of Object.entries(BUTTONS)) {
+    for (const name of Object.keys(BUTTONS)) {
       const button = this.button(name);
-      button.hidden = !states.has(this.item.state);
+      button.hidden = !canDo(this.item, name);
       button.setAttribute("aria-label", fill(texts[name], { name: this.item.name }));
     }
     const isLost = hadFocus && (document.activeElement === document.body || document.activeElement.hidden);
