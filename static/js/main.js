@@ -8,6 +8,7 @@ import { keepFocus } from "./focus.js";
 import { sparePolling } from "./live.js";
 import { listenForMenus } from "./menus.js";
 import { listenForMessages } from "./messages.js";
+import { renewPlayers } from "./player.js";
 import { localTimes } from "./times.js";
 
 document.documentElement.classList.add("has-script");
@@ -18,5 +19,6 @@ listenForDialogs();
 listenForMenus();
 listenForMessages();
 keepFocus();
+renewPlayers();
 sparePolling();
 localTimes();

@@ -14,7 +14,11 @@ from templategen import media as addresses
 def poster(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """The first frame."""
     template = access.template_of(access.account_for(request.user, slug), public_id)
-    return _redirect(addresses.poster_url(template))
+    response = _redirect(addresses.poster_url(template))
+    # Remembered by the member's own browser for less than the address lives, so that a gallery seen again asks for
+    # no poster twice.
+    response["Cache-Control"] = f"private, max-age={max(0, settings.MEDIA_URL_SECONDS - 60) // 2}"
+    return response
 
 
 @require_GET
@@ -35,7 +39,6 @@ def _redirect(address: str) -> HttpResponse:
     if not address:
         raise Http404
     response = HttpResponseRedirect(address)
-    # Remembered by the member's own browser for less than the address lives, so that a gallery seen again asks for
-    # no poster twice.
-    response["Cache-Control"] = f"private, max-age={max(0, settings.MEDIA_URL_SECONDS - 60) // 2}"
+    # A player that asks again needs an address that lives (static/js/player.js).
+    response["Cache-Control"] = "private, no-store"
     return response

@@ -103,6 +103,8 @@ def test_media_addresses_are_signed_and_live_for_minutes(web: Client, studio: Ac
         assert "x-oss-signature" in answer.url
         assert f"x-oss-expires={settings.MEDIA_URL_SECONDS}" in answer.url
         assert "private" in answer["Cache-Control"]
+        # A player that asks again gets a fresh address; a poster seen again is not asked for.
+        assert ("no-store" in answer["Cache-Control"]) == (part != "poster")
     assert "dance.mp4" in answer.url
 
 
