@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.models import Account, User
 from templategen import access, actions, listing
 from templategen.models import ActionTemplate
+from templategen.states import State
 from templategen.web.cards import card_of, live_context
 from templategen.web.gallery import chips_context, gallery_context, wish_of_page
 from templategen.web.htmx import is_htmx
@@ -45,7 +46,12 @@ def cancel(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """Stop it before anything is paid for."""
     account = access.account_for(request.user, slug)
     template = access.template_of(account, public_id)
+    was_uploading = template.state == State.UPLOADING
     actions.cancel(template, by=_who(request))
+    if was_uploading:
+        # Its page and its card went with it.
+        messages.success(request, _("The upload of “%(name)s” is canceled.") % {"name": template.name})
+        return _gallery_again(request, account)
     return _changed(request, account, template, _("“%(name)s” is canceled. Its video is kept."))
 
 

@@ -56,6 +56,15 @@ def test_canceling_keeps_the_video(web: Client, studio: Account) -> None:
     assert "Its video is kept" in answer.content.decode()
 
 
+def test_canceling_an_upload_on_its_page_leads_to_the_gallery(web: Client, studio: Account) -> None:
+    clip = make_clip(studio, stored_at=None, upload_id="")
+    template = make_template(studio, State.UPLOADING, name="Dance", clip=clip)
+    headers = {"referer": f"http://testserver{address(template)}"}
+    answer = web.post(address(template, "cancel"), headers=headers, follow=True)
+    assert answer.redirect_chain == [(GALLERY, 302)]
+    assert "The upload of “Dance” is canceled." in answer.content.decode()
+
+
 def test_sending_again_is_offered_only_where_the_task_list_did_not_tell(web: Client, studio: Account) -> None:
     looking = make_template(studio, State.UNCONFIRMED, error_code="unconfirmed")
     undecided = make_template(studio, State.UNCONFIRMED, error_code="unconfirmed.person")
