@@ -94,10 +94,10 @@ def uploads(request: HttpRequest, slug: str) -> JsonResponse:
 
 
 def _list(request: HttpRequest, account: Account) -> JsonResponse:
-    """Without a fingerprint no browser can go on with it: such a one is being sent by the server itself."""
+    """The newest first. One without a fingerprint is being sent by the server itself: no browser can go on with it."""
     unfinished = ActionTemplate.objects.of(account).kept().filter(state=State.UPLOADING).select_related("clip")
     mine = unfinished.filter(clip__uploaded_by=request.user.pk).exclude(clip__fingerprint="")
-    return JsonResponse({"uploads": [_described(account, template) for template in mine.order_by("pk")[:LISTED]]})
+    return JsonResponse({"uploads": [_described(account, template) for template in mine.order_by("-pk")[:LISTED]]})
 
 
 def _begin(request: HttpRequest, account: Account) -> JsonResponse:

@@ -114,6 +114,12 @@ def test_only_what_a_browser_of_mine_can_go_on_with_is_listed(web: Client, owner
     assert [upload["id"] for upload in web.get(URL).json()["uploads"]] == [mine["id"]]
 
 
+def test_of_many_unfinished_uploads_the_newest_are_listed(web: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("templategen.web.uploads.LISTED", 2)
+    begun = [begin(web, fingerprint=f"edges-{number}")["id"] for number in range(3)]
+    assert [upload["id"] for upload in web.get(URL).json()["uploads"]] == [begun[2], begun[1]]
+
+
 @pytest.mark.parametrize("size", [0, 200_000_000, 5_000_000_000])
 def test_a_size_outside_the_limit_is_refused_before_anything_is_made(web: Client, size: int) -> None:
     answer = post(web, URL, {**BEGIN, "size": size})
