@@ -90,7 +90,8 @@ def test_another_file_does_not_go_on_with_an_unfinished_upload(
         uploader.press("choose", NAME)
     chooser.value.set_files(make_clip(tmp_path / "other.mp4"))
     expect(uploader.item(NAME)).to_contain_text("That was another file")
-    uploader.expect_state("other.mp4", "done")
+    expect(uploader.spoken).to_contain_text("That was another file")
+    uploader.expect_gone("other.mp4")
     uploader.expect_state(NAME, "unfinished")
     uploader.press("cancel", NAME)
     uploader.expect_gone(NAME)
@@ -234,6 +235,17 @@ def test_a_part_that_the_storage_no_longer_takes_is_asked_about(
     uploader.choose(long_clip)
     expect_made(uploader)
     expect(uploader.page.locator("#gallery article")).to_have_count(1)
+
+
+def test_canceling_what_was_uploaded_already_says_so(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    cut_off_the_finish(uploader, long_clip)
+    [upload] = uploader.page.request.get(uploader.page.url + "uploads/").json()["uploads"]
+    expect(uploader.item(NAME)).to_contain_text("All of it is there")
+    finish_elsewhere(uploader, site, upload["url"])
+    uploader.press("cancel", NAME)
+    expect(uploader.item(NAME)).to_contain_text("It was uploaded already. Cancel it on its card.")
+    expect(uploader.page.locator("#gallery article").filter(has_text="long")).to_have_count(1)
+    uploader.expect_gone(NAME)
 
 
 def test_an_upload_cut_off_while_it_was_finished_needs_no_file(uploader: Uploader, long_clip: Path) -> None:

@@ -26,6 +26,8 @@ export class Item extends EventTarget {
   offline = false;
   /** The file that was chosen for it was another one. */
   mismatched = false;
+  /** It was to be canceled, but had been uploaded already. */
+  tooLate = false;
   speed = new Speed();
   /** @type {AbortController} */
   controller = new AbortController();

@@ -45,10 +45,10 @@ function start(root) {
   });
   input.addEventListener("cancel", () => { expected = null; });
   takeFiles(form, input, async (files) => {
-    const chosenFor = expected;
+    const chosenFor = expected && queue.items.includes(expected) ? expected : null;
     expected = null;
     await restored;
-    await queue.add(files, chosenFor);
+    await (chosenFor ? queue.give(files, chosenFor) : queue.add(files));
   });
   // The gallery below takes over from here.
   for (const kind of ["done", "canceled"]) {

@@ -1,5 +1,5 @@
 // All items of the page: which one is worked on when, and what a person may do with each.
-// It announces "added", "removed", "duplicate", "done" and "canceled", each with the item as `detail`.
+// It announces "added", "removed", "duplicate", "mismatched", "done" and "canceled", each with the item as `detail`.
 
 import { Item } from "./item.js";
 import { Problem, ServerProblem, UploadGone } from "./problems.js";
@@ -33,15 +33,31 @@ export class Queue extends EventTarget {
   /**
    * Take files in: a new one is checked and sent, one that was begun before goes on.
    * @param {File[]} files
-   * @param {Item | null} expected the unfinished upload that they were chosen for
    */
-  async add(files, expected = null) {
+  async add(files) {
     for (const file of files) {
       const fingerprints = await fingerprintsOf(file).catch((problem) => problem);
       if (fingerprints instanceof Error) this.#addUnreadable(file, fingerprints);
       else this.#addOne(file, fingerprints);
     }
-    if (expected?.state === "unfinished" && files.length) expected.change({ mismatched: true });
+  }
+
+  /**
+   * The file for an item that needs one: an unfinished upload takes only its own.
+   * @param {File[]} files
+   * @param {Item} item
+   */
+  async give(files, item) {
+    for (const file of files) {
+      const fingerprints = await fingerprintsOf(file).catch(() => []);
+      if (item.state !== "unfinished") return;
+      if (item.fingerprints.some((each) => fingerprints.includes(each))) {
+        this.#goOn(item, file, fingerprints);
+        return;
+      }
+    }
+    item.change({ mismatched: true });
+    this.#tell("mismatched", item);
   }
 
   /** @param {import("./transfer.js").Upload[]} uploads unfinished ones, from before a reload */
@@ -76,7 +92,11 @@ export class Queue extends EventTarget {
     await item.running;
     if (item.upload) {
       try {
-        await this.#abort(item.upload);
+        if (!(await this.#abort(item.upload))) {
+          item.change({ tooLate: true });
+          this.#finished(item);
+          return;
+        }
       } catch (problem) {
         this.#fail(item, problem);
         return;
@@ -97,8 +117,7 @@ export class Queue extends EventTarget {
       (item) => !OVER.has(item.state) && item.fingerprints.some((each) => fingerprints.includes(each)),
     );
     if (same && GOES_ON.has(same.state)) {
-      Object.assign(same, { file, fingerprints });
-      this.resume(same);
+      this.#goOn(same, file, fingerprints);
       return;
     }
     if (same && same.state !== "refused") {
@@ -109,6 +128,11 @@ export class Queue extends EventTarget {
     const item = Object.assign(new Item(), { file, fingerprints });
     this.#enter(item);
     this.#start(item);
+  }
+
+  #goOn(item, file, fingerprints) {
+    Object.assign(item, { file, fingerprints });
+    this.resume(item);
   }
 
   #enter(item) {
@@ -200,12 +224,20 @@ export class Queue extends EventTarget {
     item.change({ state: "failed", problem, offline: false });
   }
 
-  /** @param {import("./transfer.js").Upload} upload that is over already is as good as canceled */
+  /** Whether it is canceled now; not so where it was finished before. @param {import("./transfer.js").Upload} upload */
   async #abort(upload) {
     try {
       await callPatiently(upload.cancel_url, { json: {}, signal: NEVER });
+      return true;
     } catch (error) {
       if (!(error instanceof ServerProblem) || ![404, 409].includes(error.status)) throw error;
+      if (error.status === 404) return true;
+      const { state } = await progressOf(upload, NEVER).catch((problem) => {
+        if (problem instanceof UploadGone) return { state: "canceled" };
+        throw problem;
+      });
+      if (state === "uploading") throw error;
+      return state === "canceled";
     }
   }
 

@@ -28,6 +28,9 @@ export function speak(queue, region) {
   queue.addEventListener("duplicate", ({ detail: item }) => {
     say(fill(gettext("%(name)s is in the list already."), { name: item.name }));
   });
+  queue.addEventListener("mismatched", ({ detail: item }) => {
+    say(fill(gettext("%(name)s: %(text)s"), { name: item.name, text: stateWords(item) }));
+  });
   queue.addEventListener("canceled", ({ detail: item }) => {
     say(fill(gettext("%(name)s: canceled."), { name: item.name }));
   });

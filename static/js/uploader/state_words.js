@@ -33,7 +33,9 @@ export function stateWords(item) {
     case "sending": return gettext("Sending");
     case "paused": return gettext("Paused");
     case "finishing": return gettext("Sent, finishing…");
-    case "done": return gettext("Uploaded. Checking…");
+    case "done":
+      if (item.tooLate) return gettext("It was uploaded already. Cancel it on its card.");
+      return gettext("Uploaded. Checking…");
     case "failed": return gettext("Not sent");
     case "canceling": return gettext("Canceling…");
     default: return unfinishedWords(item);
@@ -41,7 +43,7 @@ export function stateWords(item) {
 }
 
 function unfinishedWords(item) {
-  if (item.mismatched) return gettext("That was another file. Choose the one that was begun to go on.");
+  if (item.mismatched) return gettext("That was another file. Choose the one that was begun, or add the other one by the button above.");
   const missing = item.upload.missing?.length;
   if (missing === undefined) return gettext("Unfinished. Choose the same file to go on");
   if (item.isWhole) return gettext("All of it is there. It only has to be finished");
