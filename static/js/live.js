@@ -28,11 +28,15 @@ export function sparePolling() {
     if (isPoll(event) && (document.hidden || signedOut || Date.now() < silentUntil)) event.preventDefault();
   });
   document.body.addEventListener("htmx:afterRequest", heed);
+  // Not an aborted one: the page itself ends a question whose place it swaps.
+  for (const kind of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.body.addEventListener(kind, slowDown);
+  }
   document.body.addEventListener("templates:news", (event) => speak(event.detail.text));
   document.addEventListener("visibilitychange", lookAgain);
 }
 
-/** What the answer, or none, means for the questions to come. @param {any} event */
+/** What the answer means for the questions to come. @param {any} event */
 function heed(event) {
   const { successful, xhr } = event.detail;
   if (successful) {
@@ -42,10 +46,14 @@ function heed(event) {
   } else if (xhr?.status === 401 && !xhr.getResponseHeader("HX-Redirect")) {
     signedOut = true;
     askToSignIn();
-  } else if (isPoll(event)) {
-    failures += 1;
-    silentUntil = Date.now() + Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS) - TICK_SLACK_MS;
   }
+}
+
+/** @param {any} event */
+function slowDown(event) {
+  if (!isPoll(event)) return;
+  failures += 1;
+  silentUntil = Date.now() + Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS) - TICK_SLACK_MS;
 }
 
 /** The tab is seen again: one may have signed in, or come back to the network, meanwhile. */

@@ -181,7 +181,7 @@ def test_what_can_no_longer_be_done_is_told_and_the_page_brought_up_to_date(
 
 
 def test_a_poll_that_fails_slows_down_and_says_nothing(visit: Visit, rows: Rows, person: Person) -> None:
-    rows.put(person, {"state": "running", "name": "Waltz"})
+    rows.put(person, {"state": "queued", "name": "Waltz"})
     page = visit(person)
     asked = polls(page)
     junk = "<h1>503 from a proxy</h1>"
@@ -214,7 +214,7 @@ def test_a_proxys_error_page_takes_no_part_of_the_page_and_no_undo_away(
 def test_who_is_signed_out_keeps_the_page_and_is_told_once(
     visit: Visit, rows: Rows, site: Site, person: Person
 ) -> None:
-    rows.put(person, {"state": "running", "name": "Waltz"})
+    rows.put(person, {"state": "queued", "name": "Waltz"})
     page = visit(person)
     page.evaluate(MARK)
     page.context.clear_cookies(name=site.cookie)
