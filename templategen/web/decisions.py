@@ -19,11 +19,11 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import Account, User
-from templategen import access, actions, listing
+from templategen import access, actions
 from templategen.models import ActionTemplate
 from templategen.states import State
 from templategen.web.cards import card_of, live_context
-from templategen.web.gallery import chips_context, gallery_context, wish_of_page
+from templategen.web.gallery import counters_anew, gallery_context, wish_of_page
 from templategen.web.htmx import is_htmx
 
 
@@ -109,26 +109,26 @@ def _changed(request: HttpRequest, account: Account, template: ActionTemplate, s
         messages.success(request, text)
         return redirect(_back(request, account))
     template.refresh_from_db()
-    chips = chips_context(account, wish_of_page(request), listing.counts_of(account))
     messages.success(request, text)
-    return _parts(
+    changed = _parts(
         request,
         ("web/_card.html", {"account": account, "card": card_of(account, template)}),
         ("web/_live.html", {"account": account, "oob": True, **live_context(unsettled=1)}),
-        ("web/_chips.html", {**chips, "oob": True}),
         ("_messages.html", {"oob": True}),
     )
+    return HttpResponse(changed + "".join(counters_anew(request, account)))
 
 
 def _gallery_again(request: HttpRequest, account: Account) -> HttpResponse:
     if not is_htmx(request):
         return redirect(_back(request, account, but_not_its_page=True))
     context = gallery_context(account, wish_of_page(request))
-    return _parts(request, ("web/_gallery.html", context), ("_messages.html", {"oob": True, "wish": context["wish"]}))
+    parts = ("web/_gallery.html", context), ("_messages.html", {"oob": True, "wish": context["wish"]})
+    return HttpResponse(_parts(request, *parts))
 
 
-def _parts(request: HttpRequest, *parts: tuple[str, dict[str, Any]]) -> HttpResponse:
-    return HttpResponse("".join(render_to_string(name, context, request) for name, context in parts))
+def _parts(request: HttpRequest, *parts: tuple[str, dict[str, Any]]) -> str:
+    return "".join(render_to_string(name, context, request) for name, context in parts)
 
 
 def _back(request: HttpRequest, account: Account, *, but_not_its_page: bool = False) -> str:

@@ -1,5 +1,6 @@
 """The gallery: one page of an account's templates, filtered or searched, and the single card."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
@@ -98,6 +100,15 @@ def chips_context(account: Account, wish: listing.Wish, counts: dict[str, int]) 
         "trash_key": listing.TRASH,
         "trash_address": _address(wish, group=listing.TRASH),
     }
+
+
+def counters_anew(request: HttpRequest, account: Account) -> Iterator[str]:
+    """The chips' counts and the total, to be put in place out of band on the page from which htmx asked."""
+    wish = wish_of_page(request)
+    counts = listing.counts_of(account)
+    chips = chips_context(account, wish, counts)
+    yield render_to_string("web/_chips.html", {**chips, "oob": True}, request)
+    yield render_to_string("web/_total_anew.html", {"page": listing.page_of(account, wish, counts)}, request)
 
 
 def _page_links(wish: listing.Wish, page: listing.Page) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 from django_htmx.http import trigger_client_event
 
@@ -14,7 +15,7 @@ from templategen import access, listing
 from templategen.models import ActionTemplate
 from templategen.web.cards import card_of, live_context
 from templategen.web.detail import PLAYERS, live_detail, player_of
-from templategen.web.gallery import chips_context, wish_of_page
+from templategen.web.gallery import counters_anew
 
 # More than a page shows is not asked for by our pages.
 MOST_CARDS = 100
@@ -37,8 +38,12 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
         parts = _gallery_parts(request, account, changed, context, moved=moved)
     response = HttpResponse("".join(parts))
     response["Cache-Control"] = "no-store"
-    news = [f"{template.name}: {template.get_state_display()}" for template in changed if template.is_settled]
-    return trigger_client_event(response, "templates:news", {"text": ". ".join(news)}) if news else response
+    news = [
+        _("%(name)s: %(state)s.") % {"name": template.name, "state": template.get_state_display()}
+        for template in changed
+        if template.is_settled
+    ]
+    return trigger_client_event(response, "templates:news", {"text": " ".join(news)}) if news else response
 
 
 def _gallery_parts(
@@ -49,8 +54,7 @@ def _gallery_parts(
         card = {"account": account, "card": card_of(account, template), "oob": True}
         yield render_to_string("web/_card.html", card, request)
     if moved:
-        chips = chips_context(account, wish_of_page(request), listing.counts_of(account))
-        yield render_to_string("web/_chips.html", {**chips, "oob": True}, request)
+        yield from counters_anew(request, account)
 
 
 def _detail_parts(
@@ -67,7 +71,7 @@ def _detail_parts(
 def _seen(given: list[str]) -> dict[UUID, int]:
     seen: dict[UUID, int] = {}
     for each in given[:MOST_CARDS]:
-        public_id, _dot, version = each.partition(".")
+        public_id, _separator, version = each.partition(".")
         try:
             seen[UUID(public_id)] = int(version[:12])
         except ValueError:

@@ -63,6 +63,8 @@ def test_only_changed_cards_come_and_the_counts_with_them(web: Client, studio: A
     html = poll(web, *before)
     assert re.findall(r'<article [^>]*id="card-([^"]+)"', html) == [str(moving.public_id)]
     assert html.count('hx-swap-oob="true"') == 2
+    # The page shows what is being made: one of the two no longer is, though its card stays until the next look.
+    assert '<p id="gallery-total" hx-swap-oob="innerHTML">1 template' in html
     assert 'id="chips"' in html
     assert "AACT.new" in html
 
@@ -100,7 +102,7 @@ def test_what_came_to_its_end_is_spoken(web: Client, studio: Account) -> None:
     before = seen(template)
     finish(template)
     answer = web.get(URL, {"t": before}, headers=HTMX)
-    assert json.loads(answer["HX-Trigger"]) == {"templates:news": {"text": "Waltz: Ready"}}
+    assert json.loads(answer["HX-Trigger"]) == {"templates:news": {"text": "Waltz: Ready."}}
 
 
 def test_a_card_that_somebody_deleted_leaves_the_page(web: Client, studio: Account) -> None:
