@@ -87,6 +87,11 @@ def rules_in_words() -> list[str]:
     ]
 
 
+def limit_in_words(rule: str) -> str:
+    """One documented limit alone, to stand inside a sentence; empty where the rule has none."""
+    return _limit_words(rule)
+
+
 def limits_sentence() -> str:
     """All limits in one sentence, for the place where a file is chosen."""
     return _(
@@ -308,6 +313,8 @@ _FIXES: dict[tuple[str, str], Promise] = {
     ("duration", "sound_longer"): gettext_lazy(
         "Should it be refused, end the sound with the picture: ffmpeg -i IN -c copy -t %(number)s OUT.mp4"
     ),
-    ("duration", ""): gettext_lazy("Trim it to at most %(bound)s: ffmpeg -i IN -c copy -t %(number)s OUT.mp4"),
+    ("duration", ""): gettext_lazy(
+        "Trim it to at most %(bound)s: ffmpeg -i IN -t %(number)s -c:v libx264 -crf 18 OUT.mp4"
+    ),
     ("ratio", ""): gettext_lazy("Crop it so that no side is more than %(ratio)s times the other."),
 }

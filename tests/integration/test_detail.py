@@ -46,6 +46,11 @@ def test_it_shows_facts_findings_and_history(web: Client, studio: Account, owner
     assert html.index("It is tried again") < html.index("The upload began")
 
 
+def test_no_two_regions_have_the_same_name(web: Client, studio: Account) -> None:
+    named = re.findall(r'aria-labelledby="([^"]+)"', page(web, make_template(studio)))
+    assert sorted(named) == sorted(set(named))
+
+
 def test_the_id_is_copied_as_text_json_and_curl(web: Client, studio: Account, settings) -> None:
     template = make_template(studio, name='It\'s "quoted"', template_id="AACT.a'b\"c$(x)")
     html = page(web, template)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from templategen import listing
+from templategen.finding_texts import limit_in_words
 from templategen.models import ActionTemplate
 from templategen.states import State
 from tests.factories import make_clip, make_template
@@ -54,6 +55,19 @@ def test_a_card_shows_name_length_state_time_and_template_id(web: Client, studio
     assert names(html) == ["Slow waltz"]
     for words in ("AACT.some.thing-else", "12.0 s", ">Ready</span>", f'datetime="{template.created_at.isoformat()}"'):
         assert words in html
+
+
+def test_buttons_of_a_card_say_in_one_sentence_what_they_do_to_which(web: Client, studio: Account) -> None:
+    make_template(studio, State.FAILED, name="A <b> & C", template_id="AACT.some.thing-else")
+    html = page(web)
+    for words in ("Try again", "Delete", "Copy the template ID of"):
+        assert f'<span class="visually-hidden">{words} A &lt;b&gt; &amp; C</span>' in html
+
+
+def test_an_empty_gallery_names_the_limit_that_is_checked(web: Client, studio: Account) -> None:
+    html = page(web)
+    assert f"whole body, {limit_in_words('duration')}." in html
+    assert "2 to 60 s" in limit_in_words("duration")
 
 
 def test_the_newest_comes_first(web: Client, studio: Account) -> None:
