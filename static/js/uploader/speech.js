@@ -7,6 +7,13 @@ import { stateWords } from "./state_words.js";
 const TOGETHER_MS = 400;
 const QUARTER = 25;
 
+/** Whole sentences, one after the other: not every language has a space between them. @param {string[]} sentences */
+function inARow(sentences) {
+  return sentences
+    .filter(Boolean)
+    .reduce((first, next) => fill(gettext("%(first)s %(next)s"), { first, next }));
+}
+
 /**
  * @param {import("./queue.js").Queue} queue
  * @param {HTMLElement} region
@@ -17,7 +24,7 @@ export function speak(queue, region) {
   const say = (text) => {
     if (!texts.length) {
       setTimeout(() => {
-        region.textContent = texts.join(" ");
+        region.textContent = inARow(texts);
         texts = [];
       }, TOGETHER_MS);
     }
@@ -65,9 +72,9 @@ function wordsFor(item) {
     case "done":
       return stateWords(item);
     case "refused":
-      return [stateWords(item), ...item.findings.flatMap(({ what, fix }) => [what, fix])].join(" ");
+      return inARow([stateWords(item), ...item.findings.flatMap(({ what, fix }) => [what, fix])]);
     case "failed":
-      return [stateWords(item), item.problem?.text].join(". ");
+      return fill(gettext("%(state)s. %(problem)s"), { state: stateWords(item), problem: item.problem.text });
     default:
       return "";
   }

@@ -67,5 +67,5 @@ export function amountWords(item) {
 /** What the progress bar says to a screen reader. @param {import("./item.js").Item} item */
 export function progressWords(item) {
   const amount = fill(gettext("%(sent)s of %(size)s"), { sent: formatBytes(item.sent), size: formatBytes(item.size) });
-  return `${formatPercent(item.percent)}, ${amount}`;
+  return fill(gettext("%(percent)s, %(amount)s"), { percent: formatPercent(item.percent), amount });
 }
