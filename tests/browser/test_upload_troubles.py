@@ -276,6 +276,54 @@ def test_a_lost_answer_does_not_begin_two_uploads(uploader: Uploader, site: Site
     expect(page.locator("[data-list] > li")).to_have_count(0)
 
 
+def test_a_lost_answer_and_a_pause_do_not_begin_two_uploads(uploader: Uploader, site: Site, long_clip: Path) -> None:
+    page = uploader.page
+    lost = []
+
+    def lose(route) -> None:
+        if route.request.method == "POST":
+            lost.append(route.fetch())
+        route.abort()
+
+    page.route("**/uploads/", lose)
+    uploader.choose(long_clip)
+    for _ in range(100):
+        if lost:
+            break
+        page.wait_for_timeout(50)
+    uploader.press("pause", NAME)
+    uploader.expect_state(NAME, "paused")
+    page.unroute_all(behavior="ignoreErrors")
+    uploader.press("resume", NAME)
+    expect_made(uploader)
+    assert len(lost) == 1
+    assert page.request.get(page.url + "uploads/").json()["uploads"] == []
+
+
+def test_a_file_that_changed_on_disk_is_chosen_anew_and_replaces_the_upload(
+    uploader: Uploader, site: Site, long_clip: Path, tmp_path: Path
+) -> None:
+    page = uploader.page
+    clip = tmp_path / NAME
+    clip.write_bytes(long_clip.read_bytes())
+    hold(site, 2, 3)
+    wait_for_parts(uploader, site, uploader.begin(clip), 1)
+    uploader.press("pause", NAME)
+    uploader.expect_state(NAME, "paused")
+    padded(make_clip(tmp_path / "short.mp4"), clip, 2 * PART + 2000)
+    uploader.press("resume", NAME)
+    uploader.expect_state(NAME, "failed")
+    expect(uploader.item(NAME).locator("[data-action=retry]")).to_be_hidden()
+    site.sandbox.clear_faults()
+    uploader.parts.clear()
+    with page.expect_file_chooser() as chooser:
+        uploader.press("choose", NAME)
+    chooser.value.set_files(clip)
+    expect_made(uploader)
+    assert sorted(uploader.parts) == [1, 2, 3]
+    assert page.request.get(page.url + "uploads/").json()["uploads"] == []
+
+
 def test_when_signed_out_it_says_so_and_goes_on_after_signing_in(
     uploader: Uploader, site: Site, person: Person, long_clip: Path
 ) -> None:
@@ -310,3 +358,26 @@ def test_leaving_asks_only_while_something_is_being_sent(
     uploader.expect_state(NAME, "unfinished")
     uploader.page.reload()
     assert asked == ["beforeunload"]
+
+
+def test_leaving_asks_while_a_file_waits_for_its_check_or_for_another_try(
+    visit: Visit, person: Person, long_clip: Path
+) -> None:
+    uploader = Uploader(visit(person))
+    page = uploader.page
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.route("**/precheck/", lambda route: None)
+    uploader.choose(long_clip)
+    uploader.expect_state(NAME, "checking")
+    page.locator("h1").click()
+    page.reload()
+    assert asked == ["beforeunload"]
+    page.unroute_all(behavior="ignoreErrors")
+    page.route("**/precheck/", lambda route: route.fulfill(status=400, json={"error": {"text": "No."}}))
+    uploader.choose(long_clip)
+    uploader.expect_state(NAME, "failed")
+    expect(uploader.spoken).to_contain_text("Not sent. No.")
+    page.locator("h1").click()
+    page.reload()
+    assert asked == ["beforeunload"] * 2

@@ -1,6 +1,7 @@
 // One line of the list: a file and how far it is. It announces "change", and "state" when its state is another one.
 
 import { Speed } from "./speed.js";
+import { Unreadable } from "./problems.js";
 
 /** Being sent, or about to be: leaving the page would stop it. */
 export const SENDING = new Set(["waiting", "sending", "finishing"]);
@@ -17,6 +18,8 @@ export class Item extends EventTarget {
   fingerprints = [];
   /** @type {import("./transfer.js").Upload | null} */
   upload = null;
+  /** It was tried to begin the upload: it may exist without our knowing. */
+  tried = false;
   checked = false;
   poster = "";
   /** @type {object[]} findings that failed, as texts */
@@ -39,6 +42,11 @@ export class Item extends EventTarget {
   /** All is there; no file is needed to go on. */
   get isWhole() {
     return this.upload?.missing?.length === 0;
+  }
+
+  /** Its file was moved or changed: only another choice helps. */
+  get needsFile() {
+    return this.state === "failed" && (this.problem instanceof Unreadable || !this.file);
   }
 
   get name() {
@@ -67,6 +75,14 @@ export class Item extends EventTarget {
     return rate ? (this.size - this.sent) / rate : null;
   }
 
+  /** Nothing of it has been sent: another file has taken the place of the one before. */
+  startAfresh(file, fingerprints) {
+    this.#parts.clear();
+    this.speed = new Speed();
+    const values = { upload: null, tried: false, checked: false, poster: "", findings: [], problem: null };
+    this.change({ ...values, file, fingerprints, state: "queued" });
+  }
+
   /** Take over what the storage has. @param {import("./transfer.js").Upload} upload */
   adopt(upload) {
     const missing = new Set(upload.missing || []);
@@ -77,7 +93,7 @@ export class Item extends EventTarget {
     }
     this.speed = new Speed();
     this.speed.note(this.sent);
-    this.change({ upload });
+    this.change({ upload, tried: false });
   }
 
   /** @param {number} number @param {number} bytes of it that have gone out */

@@ -22,7 +22,7 @@ function start(root) {
     pause: (item) => queue.pause(item),
     resume: (item) => queue.resume(item),
     finish: (item) => queue.resume(item),
-    retry: (item) => (item.file ? queue.resume(item) : actions.choose(item)),
+    retry: (item) => queue.resume(item),
     cancel: (item) => queue.cancel(item),
     remove: (item) => queue.cancel(item),
     choose: (item) => {

@@ -43,11 +43,16 @@ export class Queue extends EventTarget {
   }
 
   /**
-   * The file for an item that needs one: an unfinished upload takes only its own.
+   * The file for an item that needs one: an unfinished upload takes only its own, one whose file cannot be read any more
+   * begins anew with another.
    * @param {File[]} files
    * @param {Item} item
    */
   async give(files, item) {
+    if (item.needsFile) {
+      await this.#replace(item, files[0]);
+      return;
+    }
     for (const file of files) {
       const fingerprints = await fingerprintsOf(file).catch(() => []);
       if (item.state !== "unfinished") return;
@@ -113,9 +118,7 @@ export class Queue extends EventTarget {
   }
 
   #addOne(file, fingerprints) {
-    const same = this.items.find(
-      (item) => !OVER.has(item.state) && item.fingerprints.some((each) => fingerprints.includes(each)),
-    );
+    const same = this.#sameAs(fingerprints);
     if (same && GOES_ON.has(same.state)) {
       this.#goOn(same, file, fingerprints);
       return;
@@ -128,6 +131,36 @@ export class Queue extends EventTarget {
     const item = Object.assign(new Item(), { file, fingerprints });
     this.#enter(item);
     this.#start(item);
+  }
+
+  async #replace(item, file) {
+    try {
+      const fingerprints = await fingerprintsOf(file);
+      const same = this.#sameAs(fingerprints);
+      if (!item.needsFile) return;
+      if (same === item) {
+        this.#goOn(item, file, fingerprints);
+      } else if (same) {
+        this.#tell("duplicate", same);
+      } else {
+        item.controller.abort();
+        // Not yet "queued": until the old upload is gone nothing else may be done with it.
+        item.change({ state: "canceling" });
+        await item.running;
+        if (item.upload) await this.#abort(item.upload);
+        item.startAfresh(file, fingerprints);
+        this.#start(item);
+      }
+    } catch (problem) {
+      this.#fail(item, problem);
+    }
+  }
+
+  /** @param {string[]} fingerprints @returns {Item | undefined} the one in the list with the same file */
+  #sameAs(fingerprints) {
+    return this.items.find(
+      (item) => !OVER.has(item.state) && item.fingerprints.some((each) => fingerprints.includes(each)),
+    );
   }
 
   #goOn(item, file, fingerprints) {
@@ -183,9 +216,11 @@ export class Queue extends EventTarget {
   async #send(item, signal) {
     item.change({ state: "sending" });
     const isTaken = (id) => this.#hasUpload(id);
+    const { tried } = item;
+    item.tried = true;
     const upload = item.upload
       ? await progressOf(item.upload, signal)
-      : await begin(item.file, item.fingerprints, { url: this.#urls.uploads, signal, isTaken });
+      : await begin(item.file, item.fingerprints, { url: this.#urls.uploads, signal, isTaken, tried });
     if (!isOver(upload)) item.adopt(upload);
     signal.throwIfAborted();
     if (!item.file && upload.missing?.length) {
@@ -219,7 +254,7 @@ export class Queue extends EventTarget {
     if (error instanceof UploadGone && item.upload) {
       // The row without its parts would stay in the list of unfinished uploads.
       this.#abort(item.upload).catch(() => {});
-      item.upload = null;
+      Object.assign(item, { upload: null, tried: false });
     }
     item.change({ state: "failed", problem, offline: false });
   }

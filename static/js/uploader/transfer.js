@@ -20,11 +20,19 @@ const ROUNDS = 3;
  * reason; only the waits between tries are.
  * @param {File} file
  * @param {string[]} fingerprints
- * @param {{url: string, signal: AbortSignal, isTaken: (id: string) => boolean}} options isTaken: by another item
+ * @param {{url: string, signal: AbortSignal, isTaken: (id: string) => boolean, tried: boolean}} options isTaken: by
+ *   another item; tried: it was asked for before, and no answer came
  * @returns {Promise<Upload>}
  */
-export async function begin(file, fingerprints, { url, signal, isTaken }) {
+export async function begin(file, fingerprints, { url, signal, isTaken, tried }) {
   const json = { file_name: file.name, size: file.size, fingerprint: fingerprints[0] };
+  const lookFor = async () => {
+    const { uploads } = await callPatiently(url, { signal });
+    const begun = uploads.find((each) => each.fingerprint === fingerprints[0] && !isTaken(each.id));
+    return begun ? progressOf(begun, signal) : null;
+  };
+  const begun = tried ? await lookFor() : null;
+  if (begun) return begun;
   for (let failures = 1; ; failures += 1) {
     try {
       return (await call(url, { json, signal: NEVER })).upload;
@@ -34,9 +42,8 @@ export async function begin(file, fingerprints, { url, signal, isTaken }) {
     }
     await untilOnline(signal);
     await backOff(failures, signal);
-    const { uploads } = await callPatiently(url, { signal });
-    const begun = uploads.find((each) => each.fingerprint === fingerprints[0] && !isTaken(each.id));
-    if (begun) return progressOf(begun, signal);
+    const found = await lookFor();
+    if (found) return found;
   }
 }
 

@@ -12,7 +12,7 @@ const BUTTONS = {
   resume: new Set(["paused"]),
   retry: new Set(["failed"]),
   finish: new Set(["unfinished"]),
-  choose: new Set(["unfinished"]),
+  choose: new Set(["unfinished", "failed"]),
   cancel: new Set(["queued", "checking", "waiting", "sending", "paused", "failed", "unfinished"]),
   remove: new Set(["refused"]),
 };
@@ -20,7 +20,10 @@ const BUTTONS = {
 /** @param {import("./item.js").Item} item @param {string} action */
 function canDo(item, action) {
   if (!BUTTONS[action].has(item.state)) return false;
-  return action === "finish" ? item.isWhole : true;
+  if (action === "finish") return item.isWhole;
+  if (action === "retry") return !item.needsFile;
+  if (action === "choose") return item.state !== "failed" || item.needsFile;
+  return true;
 }
 
 const labels = () => ({
