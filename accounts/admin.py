@@ -24,6 +24,8 @@ class MembershipInline(Inline):
 
     model = Membership
     extra = 0
+    # Not shown before it is enforced (docs/decisions/accounts-place.md).
+    exclude = ["role"]
     autocomplete_fields = ["user", "account"]
 
 

@@ -29,7 +29,8 @@ def _secret_key(folder: Path) -> str:
     if given:
         return given
     path = folder / "secret_key"
-    folder.mkdir(parents=True, exist_ok=True)
+    # For the owner only: the database with its sessions lies here too.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         # Written aside and linked into place: of two processes that start together one wins and both read the same.
         mine = folder / f".secret_key.{os.getpid()}"
@@ -44,9 +45,20 @@ def _secret_key(folder: Path) -> str:
     return path.read_text()
 
 
+def _running(folder: Path) -> tuple[str, str]:
+    """Addresses of the site and the sandbox that an ``up`` on this data folder has told; empty where none runs."""
+    try:
+        pid, site, sandbox = (folder / "up.lock").read_text().split()
+        os.kill(int(pid), 0)
+    except (OSError, ValueError):
+        return "", ""
+    return site, sandbox
+
+
 # --- Where things are ---
 DATA_DIR = Path(env.str("TEMPLATEGEN_DATA", default=str(BASE_DIR / "var"))).resolve()
-SITE_URL: str = env.str("TEMPLATEGEN_SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
+_site_running, _sandbox_running = _running(DATA_DIR)
+SITE_URL: str = env.str("TEMPLATEGEN_SITE_URL", default=_site_running or "http://127.0.0.1:8000").rstrip("/")
 _site = urlsplit(SITE_URL)
 _https = _site.scheme == "https"
 
@@ -97,16 +109,29 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "templategen.web.site.site",
             ],
         },
     },
 ]
 
+# --- Alibaba: OSS and DashScope, or the sandbox where nothing is configured ---
+DASHSCOPE_API_KEY = _secret("DASHSCOPE_API_KEY")
+OSS_ACCESS_KEY_ID = _secret("OSS_ACCESS_KEY_ID")
+OSS_ACCESS_KEY_SECRET = _secret("OSS_ACCESS_KEY_SECRET")
+OSS_BUCKET = _secret("OSS_BUCKET")
+USE_SANDBOX = not (DASHSCOPE_API_KEY or OSS_ACCESS_KEY_ID or OSS_ACCESS_KEY_SECRET or OSS_BUCKET)
+SANDBOX_URL: str = env.str("TEMPLATEGEN_SANDBOX_URL", default=_sandbox_running or "http://127.0.0.1:9000").rstrip("/")
+
 # --- Database ---
 # SQLite: WAL and IMMEDIATE keep web writers and the queue from "database is locked"; synchronous=FULL because a
 # claim that a power cut forgot would be sent, and paid for, a second time (docs/decisions/sqlite.md).
 # Not as an URL by default: a folder may have "#", "?" or "%" in its name.
-_sqlite: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "templategen.sqlite3")}
+# What was tried out with the sandbox stays apart: its IDs work with no model, its clips are in no bucket.
+_sqlite: dict[str, Any] = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(DATA_DIR / ("sandbox.sqlite3" if USE_SANDBOX else "templategen.sqlite3")),
+}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL") if env.str("DATABASE_URL", default="") else _sqlite
 }
@@ -182,14 +207,6 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 FILE_UPLOAD_TEMP_DIR: str | None = env.str("TEMPLATEGEN_SPOOL", default="") or None
-
-# --- Alibaba: OSS and DashScope, or the sandbox where nothing is configured ---
-DASHSCOPE_API_KEY = _secret("DASHSCOPE_API_KEY")
-OSS_ACCESS_KEY_ID = _secret("OSS_ACCESS_KEY_ID")
-OSS_ACCESS_KEY_SECRET = _secret("OSS_ACCESS_KEY_SECRET")
-OSS_BUCKET = _secret("OSS_BUCKET")
-USE_SANDBOX = not (DASHSCOPE_API_KEY or OSS_ACCESS_KEY_ID or OSS_ACCESS_KEY_SECRET or OSS_BUCKET)
-SANDBOX_URL: str = env.str("TEMPLATEGEN_SANDBOX_URL", default="http://127.0.0.1:9000").rstrip("/")
 
 DASHSCOPE_BASE_URL: str = env.str("DASHSCOPE_BASE_URL", default="https://dashscope.aliyuncs.com/api/v1").rstrip("/")
 DASHSCOPE_WORKSPACE: str = env.str("DASHSCOPE_WORKSPACE", default="")

@@ -9,11 +9,13 @@ import { sparePolling } from "./live.js";
 import { listenForMenus } from "./menus.js";
 import { listenForMessages } from "./messages.js";
 import { renewPlayers } from "./player.js";
+import { ignoreSecondClicks } from "./steady.js";
 import { localTimes } from "./times.js";
 
 document.documentElement.classList.add("has-script");
 
 heedAnswers();
+ignoreSecondClicks();
 listenForCopies();
 listenForDialogs();
 listenForMenus();

@@ -7,20 +7,21 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import BinaryIO, TypedDict
 from urllib.parse import quote
 from xml.etree import ElementTree
 
 import oss2
 import requests
-from crcmod import crcmod
 from oss2.exceptions import ClientError, NoSuchUpload, NotFound, OssError, RequestError
 from oss2.models import AbortMultipartUpload, BucketCors, BucketLifecycle, CorsRule, LifecycleRule
 
 SEVEN_DAYS = 7 * 24 * 3600
 # A part read by oss2 in pure Python costs minutes of CPU for one clip: without the compiled CRC64 it is left out, and
 # size and ETag remain.
-_HAS_QUICK_CRC: bool = getattr(crcmod, "_usingExtension", False)
+# Not "from crcmod import crcmod": the package binds that name to itself.
+_HAS_QUICK_CRC: bool = getattr(import_module("crcmod.crcmod"), "_usingExtension", False)
 
 
 class StorageError(Exception):

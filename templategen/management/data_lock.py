@@ -19,18 +19,21 @@ class LockedError(Exception):
 
 
 @contextmanager
-def data_lock(folder: Path, address: str) -> Iterator[None]:
-    """Hold the folder. The system lets go of the lock with the process, however that ends. Raises LockedError."""
+def data_lock(folder: Path, address: str, sandbox: str) -> Iterator[None]:
+    """Hold the folder, and tell other commands (settings.py) where site and sandbox are. Raises LockedError.
+
+    The system lets go of the lock with the process, however that ends.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # Not truncated by opening: it may hold the words of the one who runs.
     with os.fdopen(os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid, _space, at = file.readline().strip().partition(" ")
+            pid, at, *_sandbox = [*file.readline().split(), "", ""]
             raise LockedError(pid, at) from None
         file.truncate()
-        file.write(f"{os.getpid()} {address}\n")
+        file.write(f"{os.getpid()} {address} {sandbox}\n")
         file.flush()
         yield
         file.seek(0)

@@ -68,7 +68,6 @@ def _context(account: Account, template: ActionTemplate) -> dict[str, Any]:
         "ratio": f"{facts['width']} / {facts['height']}" if facts.get("width") and facts.get("height") else "",
         "is_uploading": template.state == State.UPLOADING,
         "media_seconds": settings.MEDIA_URL_SECONDS,
-        "uses_sandbox": settings.USE_SANDBOX,
         "trash_days": settings.TRASH_DAYS,
         "on": "detail",
         **live_context(unsettled=int(bool(card.live))),

@@ -148,7 +148,7 @@ def main() -> None:
         folder = Path(options.folder or temporary)
         os.environ["TEMPLATEGEN_DATA"] = str(folder)
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-        there = (folder / "templategen.sqlite3").exists()
+        there = (folder / "sandbox.sqlite3").exists()
         import django
 
         django.setup()

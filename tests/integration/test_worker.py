@@ -33,7 +33,7 @@ def worker(data: Path) -> Iterator[Running]:
 
 
 def ask(data: Path, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(data / "templategen.sqlite3", timeout=20)) as connection, connection:
+    with closing(sqlite3.connect(data / "sandbox.sqlite3", timeout=20)) as connection, connection:
         return connection.execute(sql).fetchall()
 
 

@@ -23,7 +23,7 @@ def failure(rule: str, code: str, measured: float | str | None = None) -> Findin
 @pytest.mark.parametrize(
     ("finding", "measured", "what", "fix"),
     [
-        (failure("duration", "too_high", 62.4), "62.4 s", "2 to 60 s", "-t 60 OUT.mp4"),
+        (failure("duration", "too_high", 62.4), "62.4 s", "2 to 60 s", "-t 60 -c:v libx264"),
         (failure("duration", "too_high", 60.003), "60.003 s", "2 to 60 s", "at most 60 s"),
         (failure("duration", "too_low", 1.2), "1.2 s", "2 to 60 s", "at least 2 s"),
         (failure("fps", "too_low", 23.976), "23.976 fps", "at least 24 fps", "cannot be mended"),

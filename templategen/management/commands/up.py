@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
         asked = AskedToStop()
         try:
-            with data_lock(settings.DATA_DIR, settings.SITE_URL):
+            with data_lock(settings.DATA_DIR, settings.SITE_URL, settings.SANDBOX_URL):
                 _require_free_ports(host, port)
                 _Site(say, log, asked, host, port).run()
         except LockedError as locked:

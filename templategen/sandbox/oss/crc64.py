@@ -5,13 +5,15 @@ clients take a missing header for "not checked".
 """
 
 from functools import lru_cache
+from importlib import import_module
 
-import crcmod.crcmod
+# Not "import crcmod.crcmod": the package binds that name to itself.
+_crcmod = import_module("crcmod.crcmod")
 
 _POLYNOMIAL = 0x142F0E1EBA9EA3693
 _ONES = 0xFFFFFFFFFFFFFFFF
-AVAILABLE: bool = bool(crcmod.crcmod._usingExtension)  # noqa: SLF001  (the only way to know)
-_table_crc = crcmod.crcmod.mkCrcFun(_POLYNOMIAL, initCrc=0, xorOut=_ONES, rev=True)
+AVAILABLE: bool = bool(_crcmod._usingExtension)  # noqa: SLF001  (the only way to know)
+_table_crc = _crcmod.mkCrcFun(_POLYNOMIAL, initCrc=0, xorOut=_ONES, rev=True)
 _REVERSED = 0xC96C5795D7870F42
 
 
