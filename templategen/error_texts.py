@@ -80,6 +80,11 @@ _BY_CODE: dict[str, ErrorText] = {
         _("It gave no reason."),
         _("Try again; if it fails again, try another clip."),
     ),
+    "given_up": ErrorText(
+        _("You gave it up: it was sent to Alibaba, and no answer came."),
+        _("It may have been taken, and billed, or not."),
+        _("Look into Alibaba's console before you try again: it may be paid for twice."),
+    ),
     "no_template_id": ErrorText(
         _("Alibaba says that it is done, and gave no template ID."),
         _("It was asked for ten minutes; the answer stayed without one."),

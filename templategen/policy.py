@@ -10,6 +10,8 @@ from templategen.clients.dashscope import RefusedError
 
 UNREACHABLE_WAIT = timedelta(seconds=15)
 FAILED_LOOK_WAIT = timedelta(seconds=5)
+# Our clock and the service's may differ by this much.
+SKEW = timedelta(minutes=2)
 # The task list is believed to be whole this long after a call that got no answer.
 SETTLE_WAIT = timedelta(seconds=45)
 # The site's trouble (key, bill, permission): one template tries again after this long, the others wait behind it.

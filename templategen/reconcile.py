@@ -9,7 +9,7 @@ slow server may still be at it (docs/decisions/paid-calls.md).
 import logging
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from templategen import policy
@@ -20,8 +20,7 @@ from templategen.states import FOR_A_PERSON, State
 
 logger = logging.getLogger(__name__)
 
-# The two clocks may differ by this much.
-SKEW = timedelta(minutes=2)
+SKEW = policy.SKEW
 # For so long the list is asked again and again; the other templates wait meanwhile.
 LOOK_FOR = timedelta(minutes=6)
 _LIST_WINDOW = timedelta(hours=23)
@@ -48,9 +47,10 @@ def unconfirmed(*, now: datetime) -> None:
 
 
 def _decide(template: ActionTemplate, *, now: datetime) -> None:
-    others = ActionTemplate.objects.exclude(pk=template.pk)
-    alone = not others.filter(state__in=[State.SUBMITTING, State.UNCONFIRMED]).exclude(error_code=FOR_A_PERSON).exists()
     sent_at = template.sent_at
+    # Also those left to a person: the task that the list shows may be theirs.
+    others = ActionTemplate.objects.filter(state__in=[State.SUBMITTING, State.UNCONFIRMED]).exclude(pk=template.pk)
+    alone = sent_at is None or not others.filter(Q(sent_at=None) | Q(sent_at__gte=sent_at - 2 * SKEW)).exists()
     if sent_at is None or not alone or now - sent_at > _LIST_WINDOW:
         # Two at once could be told apart by nothing; and the list shows the last day only.
         _leave_to_a_person(template, found=[])

@@ -16,6 +16,7 @@ from templategen.clients.build import dashscope
 from templategen.clients.dashscope import DashScopeError
 from templategen.clients.dashscope import RefusedError as TaskRefusedError
 from templategen.models import ActionTemplate, Event
+from templategen.policy import SKEW
 from templategen.states import CANCELABLE, DELETABLE, FOR_A_PERSON, RETRYABLE, UNDECIDED, State
 
 # Nothing in the trash begins anything that would be billed.
@@ -50,7 +51,8 @@ def cancel(template: ActionTemplate, *, by: User | None) -> None:
         return
     if state == State.PENDING:
         _cancel_task(template)
-    if not template.move(State.CANCELED, by=by, guard=_KEPT):
+    given_up: dict[str, Any] = {"error_code": "given_up"} if state == State.UNCONFIRMED else {}
+    if not template.move(State.CANCELED, by=by, guard=_KEPT, **given_up):
         template.refresh_from_db()
         if template.state != State.CANCELED:
             raise _lost_race()
@@ -72,8 +74,12 @@ def _cancel_task(template: ActionTemplate) -> None:
 
 
 def _require_for_a_person(template: ActionTemplate) -> None:
-    """Nobody decides while the machine still looks for the answer: both would act on it."""
-    if template.error_code != FOR_A_PERSON:
+    """Nobody decides while the machine still looks for the answer: both would act on it.
+
+    Nor so soon that its task could be taken for that of the next one without an answer (reconcile.py).
+    """
+    early = template.sent_at is not None and timezone.now() - template.sent_at < 2 * SKEW
+    if template.error_code != FOR_A_PERSON or early:
         raise NotPossibleError(
             "unconfirmed.looking",
             _("Alibaba's list of tasks is still being looked through. Wait some minutes, then decide."),

@@ -119,6 +119,22 @@ def test_a_list_that_cannot_be_read_tells_nothing(own_product, own_sandbox, queu
     assert (queued.state, queued.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
 
 
+def test_a_task_of_one_left_to_a_person_is_not_taken_for_that_of_the_next(
+    own_product, own_sandbox, owner, queued, tmp_path
+):
+    own_sandbox.fault("submit", "lose_answer", times=1)
+    own_product.one_round()
+    own_sandbox.fault("list", "status", status=403, code="AccessDenied", times=1)
+    time_passes(queued)
+    assert queued.error_code == FOR_A_PERSON
+    other = own_product.upload(account_of(owner), make_clip(tmp_path / "other.mp4"), by=owner)
+    own_product.run_jobs()
+    own_sandbox.fault("submit", "status", status=500, code="InternalError", times=1)
+    own_product.one_round()
+    time_passes(other)
+    assert (other.state, other.error_code, len(own_sandbox.tasks())) == (State.UNCONFIRMED, FOR_A_PERSON, 1)
+
+
 def test_an_answer_that_comes_after_the_worker_was_taken_for_dead_still_counts(
     own_product, own_sandbox, queued, monkeypatch
 ):
@@ -150,7 +166,8 @@ def test_an_answer_that_comes_after_a_person_decided_is_remembered(
     def very_late(self, *, video_url):
         mine = ActionTemplate.objects.get(pk=queued.pk)
         pipeline.mark_unconfirmed(mine, token, message="")
-        ActionTemplate.objects.filter(pk=queued.pk).update(error_code=FOR_A_PERSON)
+        long_ago = timezone.now() - 2 * reconcile.SKEW
+        ActionTemplate.objects.filter(pk=queued.pk).update(error_code=FOR_A_PERSON, sent_at=long_ago)
         mine.refresh_from_db()
         actions.cancel(mine, by=owner)
         return submit(self, video_url=video_url)
@@ -175,7 +192,7 @@ def test_a_person_may_give_up_and_delete_it(own_product, own_sandbox, owner, que
     own_product.one_round()
     given_up(queued)
     actions.cancel(queued, by=owner)
-    assert queued.state == State.CANCELED
+    assert (queued.state, queued.error_code) == (State.CANCELED, "given_up")
     actions.delete(queued, by=owner)
 
 
@@ -187,6 +204,9 @@ def test_what_cannot_be_told_apart_is_left_to_a_person(own_product, own_sandbox,
     assert (queued.state, queued.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
     own_product.one_round()
     assert len(own_sandbox.tasks()) == 2
+    with pytest.raises(actions.NotPossibleError):
+        actions.resubmit(queued, by=owner)
+    ActionTemplate.objects.filter(pk=queued.pk).update(sent_at=timezone.now() - 2 * reconcile.SKEW)
     queued.refresh_from_db()
     actions.resubmit(queued, by=owner)
     own_product.run_until_settled(queued)
