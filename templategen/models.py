@@ -1,7 +1,7 @@
 """Clips, templates, their history, and the conductor's lease.
 
-One writer each: rows change in ``actions.py`` and ``pipeline.py`` (a state only through ``ActionTemplate.move``), the
-lease in ``conductor.py``.
+One writer each: rows change in ``actions/`` and ``pipeline/`` (a state only through ``ActionTemplate.move``), the
+lease in ``lease.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Account, User
+from accounts.models import Account, Credential, User
 from templategen.states import AT_SERVICE, LOOKED_AT, SETTLED, WATCHED, State, require_legal
 
 
@@ -102,6 +102,8 @@ class ActionTemplate(models.Model):
     deleted_at = models.DateTimeField(null=True)
 
     # --- this attempt ---
+    # Whose key the task was made with; empty: the site's. Only that key can ask for the task.
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.PROTECT, related_name="+")
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     # The next time somebody has to do something about the row: check it again, hand it over, look at its task.
     next_look_at = models.DateTimeField(default=timezone.now)
@@ -110,13 +112,24 @@ class ActionTemplate(models.Model):
     # Whoever holds the token did the claim; a message with another token is stale.
     claim_token = models.CharField(max_length=32, blank=True)
     claimed_at = models.DateTimeField(null=True)
+    # The process that makes the paid call (sender.py): one that is gone can send nothing any more.
+    claimed_by = models.CharField(max_length=200, blank=True)
     # Times that this step was begun: what keeps killing its worker is given up after a few.
     step_tries = models.PositiveIntegerField(default=0)
     # Set just before the paid call goes out: from then on it may have been sent.
     sent_at = models.DateTimeField(null=True)
+    # Set when the sender itself saw its call end without an answer, or was found to be gone: nothing is sent after it.
+    call_over_at = models.DateTimeField(null=True)
     task_id = models.CharField(_("task ID"), max_length=100, blank=True)
     submit_request_id = models.CharField(_("request ID of the submit"), max_length=100, blank=True)
     unknown_since = models.DateTimeField(null=True)
+    # First seen at work, last seen at all, and when it ended as far as the service says so (the retention clock).
+    running_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    # Tasks of an unanswered submit's time that no row of ours owns, for a person to choose from: dicts with task_id,
+    # status, made_at (ISO 8601), request_id.
+    found = models.JSONField(default=list)
 
     # --- what came of it ---
     # Opaque text without a published grammar (docs/alibaba.md 8): room for far more than was ever seen.
@@ -285,6 +298,67 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.owner}"
+
+
+class CredentialStatus(models.Model):
+    """How submitting and looking go with one credential: paused or not, held back until when, what was learnt of it.
+
+    Written by ``credential_status.py`` only.
+    """
+
+    # "site", or the primary key of an account's own credential.
+    key = models.CharField(_("credential"), max_length=20, unique=True)
+    # Paused: the key, its bill or its rights are at fault. A single submit goes out at probe_at, to see.
+    paused_at = models.DateTimeField(_("paused since"), null=True)
+    pause_code = models.CharField(_("code"), max_length=100, blank=True)
+    pause_message = models.TextField(_("message"), blank=True)
+    pause_request_id = models.CharField(_("request ID"), max_length=100, blank=True)
+    probe_at = models.DateTimeField(_("tries again at"), null=True)
+    probes = models.PositiveIntegerField(_("tries"), default=0)
+    # Throttled: passes by itself. Submits, and looks, wait until then.
+    submits_held_until = models.DateTimeField(null=True)
+    looks_held_until = models.DateTimeField(null=True)
+    throttles = models.PositiveIntegerField(default=0)
+    # Rows of one list page that the service was found to give; 0: not tried yet.
+    page_size = models.PositiveIntegerField(default=0)
+    page_size_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("credential's status")
+        verbose_name_plural = _("credentials' status")
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Turn(models.Model):
+    """When an account was last served: accounts that share a credential take turns. Written by the conductor only."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("turn")
+        verbose_name_plural = _("turns")
+
+    def __str__(self) -> str:
+        return f"{self.account_id}"
+
+
+class Tally(models.Model):
+    """A counter that outlives processes: looks, errors by code. Written by ``tally.py`` only, in batches."""
+
+    name = models.CharField(max_length=50)
+    label = models.CharField(max_length=100, blank=True)
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("tally")
+        verbose_name_plural = _("tallies")
+        constraints = [models.UniqueConstraint(fields=["name", "label"], name="tally_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label}"
 
 
 class Heartbeat(models.Model):

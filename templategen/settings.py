@@ -213,8 +213,32 @@ DASHSCOPE_WORKSPACE: str = env.str("DASHSCOPE_WORKSPACE", default="")
 DASHSCOPE_MODEL: str = env.str("DASHSCOPE_MODEL", default="animate-anyone-template-gen2")
 DASHSCOPE_TRAILING_SLASH: bool = env.bool("DASHSCOPE_TRAILING_SLASH", default=True)
 DASHSCOPE_TIMEOUT_SECONDS: float = env.float("DASHSCOPE_TIMEOUT_SECONDS", default=30.0)
-# Tasks of ours at Alibaba at once. Its own limit is one running task an account; more would only wait in its line.
+# Tasks running at once for a credential: Alibaba's own limit for an account is 1 (rate-limit page).
 DASHSCOPE_SLOTS: int = env.int("DASHSCOPE_SLOTS", default=1)
+# Further ones handed over to wait in Alibaba's own line, where turns are no longer ours.
+DASHSCOPE_PENDING: int = env.int("DASHSCOPE_PENDING", default=0)
+# Queries (looks and lists) a second for a credential; its limit is 20 (task page). 0: no limit.
+DASHSCOPE_QUERIES_PER_SECOND: float = env.float("DASHSCOPE_QUERIES_PER_SECOND", default=18.0)
+# Looks that may be under way at once for a credential.
+DASHSCOPE_CONNECTIONS: int = env.int("DASHSCOPE_CONNECTIONS", default=6)
+
+# --- The pipeline's patience, in seconds ---
+CHECK_LEASE_SECONDS: float = env.float("CHECK_LEASE_SECONDS", default=90.0)
+# A claim whose launch never began is given back after this long.
+LAUNCH_LEASE_SECONDS: float = env.float("LAUNCH_LEASE_SECONDS", default=60.0)
+# Of the conductor: who holds it decides; it is renewed all the while.
+LEASE_SECONDS: float = env.float("LEASE_SECONDS", default=20.0)
+SWEEP_SECONDS: float = env.float("SWEEP_SECONDS", default=15.0)
+# How far our clock and the service's may differ.
+RECONCILE_SKEW_SECONDS: float = env.float("RECONCILE_SKEW_SECONDS", default=120.0)
+# The task list must show nothing new for this long after a call without an answer, to prove that none was made.
+RECONCILE_SETTLE_SECONDS: float = env.float("RECONCILE_SETTLE_SECONDS", default=600.0)
+# A task is lost only after it was UNKNOWN for this long.
+UNKNOWN_SECONDS: float = env.float("UNKNOWN_SECONDS", default=600.0)
+# A paused credential tries one template after this long, then ever more seldom.
+PAUSE_PROBE_SECONDS: float = env.float("PAUSE_PROBE_SECONDS", default=300.0)
+# Results are kept about 24 hours: one that has not been read for this long is an alarm.
+RETENTION_ALARM_HOURS: float = env.float("RETENTION_ALARM_HOURS", default=18.0)
 
 OSS_REGION: str = env.str("OSS_REGION", default="cn-beijing")
 OSS_ENDPOINT: str = env.str("OSS_ENDPOINT", default=f"https://oss-{OSS_REGION}.aliyuncs.com")

@@ -15,8 +15,6 @@ from templategen.states import DELETABLE, State
 
 logger = logging.getLogger(__name__)
 
-# A launch whose message was lost: nothing was sent yet, so the claim is simply given back.
-_LAUNCH_WAIT = timedelta(seconds=90)
 _AT_ONCE = 200
 # Each of these costs calls to OSS; the conductor has other things to do.
 _CALLS_AT_ONCE = 10
@@ -44,7 +42,9 @@ def _ring_for_checks(now: datetime) -> None:
 
 
 def _unsent_claims(now: datetime) -> None:
-    stale = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at=None, claimed_at__lte=now - _LAUNCH_WAIT)
+    """A launch whose message was lost: nothing was sent yet, so the claim is simply given back."""
+    bound = now - timedelta(seconds=settings.LAUNCH_LEASE_SECONDS)
+    stale = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at=None, claimed_at__lte=bound)
     for template in stale[:_AT_ONCE]:
         template.move(
             State.QUEUED,

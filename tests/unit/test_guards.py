@@ -17,7 +17,12 @@ _WRITES = {"save", "create", "update", "bulk_create", "bulk_update", "get_or_cre
 _WRITERS = {
     "templategen/actions/upload.py",
     "templategen/actions/decide.py",
-    "templategen/pipeline.py",
+    "templategen/pipeline/check.py",
+    "templategen/pipeline/submit.py",
+    "templategen/pipeline/record.py",
+    "templategen/credential_status.py",
+    "templategen/conductor.py",
+    "templategen/tally.py",
     "templategen/reconcile.py",
     "templategen/sweep.py",
     "templategen/models.py",

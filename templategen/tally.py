@@ -1,0 +1,42 @@
+"""Counters that outlive processes: gathered in memory, written in one go now and then."""
+
+import threading
+from collections import Counter
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from templategen.models import Tally
+
+_lock = threading.Lock()
+_gathered: Counter[tuple[str, str]] = Counter()
+
+
+def count(name: str, label: str = "", *, by: int = 1) -> None:
+    """Add to a counter in memory; ``flush`` writes it."""
+    with _lock:
+        _gathered[name, label[:100]] += by
+
+
+def flush() -> None:
+    """Write what was gathered. What cannot be written stays for the next time."""
+    with _lock:
+        taken = dict(_gathered)
+        _gathered.clear()
+    for (name, label), number in taken.items():
+        try:
+            _add(name, label, number)
+        except Exception:
+            count(name, label, by=number)
+            raise
+
+
+def _add(name: str, label: str, number: int) -> None:
+    row = Tally.objects.filter(name=name, label=label)
+    if row.update(count=F("count") + number):
+        return
+    try:
+        with transaction.atomic():
+            Tally.objects.create(name=name, label=label, count=number)
+    except IntegrityError:
+        row.update(count=F("count") + number)
