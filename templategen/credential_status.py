@@ -106,4 +106,5 @@ def went_well(credential_id: int | None) -> None:
 def _hold(throttles: int, retry_after: float | None) -> timedelta:
     if retry_after is not None:
         return timedelta(seconds=retry_after)
-    return min(_FIRST_HOLD * 2 ** min(throttles, 10), _LONGEST_HOLD) * random.uniform(1.0, 1.5)  # noqa: S311
+    wait: timedelta = min(_FIRST_HOLD * 2 ** min(throttles, 10), _LONGEST_HOLD)
+    return wait * random.uniform(1.0, 1.5)  # noqa: S311
