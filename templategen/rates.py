@@ -1,0 +1,1 @@
+"""Tokens for queries: so many a second, evenly spaced."""
