@@ -203,13 +203,26 @@ def _uuid(words: str) -> UUID | None:
         return None
 
 
-def changed_since(account: Account, seen: dict[UUID, int]) -> tuple[list[ActionTemplate], set[UUID], int]:
-    """Of the cards on a page (public ID → version): those that look otherwise now, those gone, and how many are
-    unsettled still."""
+@dataclass(frozen=True)
+class Since:
+    """What became of the cards on a page: those that look otherwise now, those that do not, the IDs of those gone."""
+
+    changed: list[ActionTemplate]
+    same: list[ActionTemplate]
+    gone: set[UUID]
+
+    @property
+    def unsettled(self) -> int:
+        """To how many something happens still."""
+        return sum(not row.is_settled for row in (*self.changed, *self.same))
+
+
+def changed_since(account: Account, seen: dict[UUID, int]) -> Since:
+    """Of the cards on a page (public ID → version)."""
     rows = list(_kept(account).filter(public_id__in=list(seen)).select_related("clip"))
     changed = [row for row in rows if row.version != seen[row.public_id]]
-    gone = set(seen) - {row.public_id for row in rows}
-    return changed, gone, sum(not row.is_settled for row in rows)
+    same = [row for row in rows if row.version == seen[row.public_id]]
+    return Since(changed, same, set(seen) - {row.public_id for row in rows})
 
 
 def page_numbers(number: int, pages: int) -> list[int]:

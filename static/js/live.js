@@ -22,7 +22,8 @@ export function sparePolling() {
   document.body.addEventListener("htmx:configRequest", (event) => {
     if (!isPoll(event)) return;
     // Read from the page at this moment: cards are swapped by other requests too.
-    event.detail.parameters.t = [...document.querySelectorAll("[data-live]")].map((card) => card.dataset.live);
+    event.detail.parameters.t = [...document.querySelectorAll("[data-live]")].map(shownBy);
+    event.detail.parameters.hold = document.getElementById("hold")?.dataset.mark ?? "";
   });
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     if (isPoll(event) && (document.hidden || signedOut || Date.now() < silentUntil)) event.preventDefault();
@@ -34,6 +35,11 @@ export function sparePolling() {
   }
   document.body.addEventListener("templates:news", (event) => speak(event.detail.text));
   document.addEventListener("visibilitychange", lookAgain);
+}
+
+/** What a card shows: whose, which version, and its outlook in short. @param {any} card @returns {string} */
+function shownBy(card) {
+  return `${card.dataset.live}.${card.querySelector("[data-told]")?.dataset.told ?? ""}`;
 }
 
 /** What the answer means for the questions to come. @param {any} event */

@@ -1,9 +1,11 @@
 """What a card and the detail page say about a template beyond its fields: what went wrong, what can be done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 from django.urls import reverse
 
@@ -13,6 +15,8 @@ from templategen.finding_texts import FindingText, describe
 from templategen.models import ActionTemplate
 from templategen.states import CANCELABLE, DELETABLE, FOR_A_PERSON, RETRYABLE, State
 from templategen.video.facts import Finding
+from templategen.web.hold import Hold, hold_of
+from templategen.web.outlook import outlooks
 
 _ALARMING = frozenset({State.FAILED, State.LOST})
 _WARNING = frozenset({State.BLOCKED, State.UNCONFIRMED})
@@ -28,6 +32,8 @@ class Card:
     address: str
     trouble: ErrorText | None
     broken: tuple[FindingText, ...]
+    # Its place in line and when it may be ready, in words: changes without the row.
+    outlook: str
 
     @property
     def state(self) -> State:
@@ -38,6 +44,11 @@ class Card:
     def live(self) -> str:
         """What the page's poll says of it (public ID and version); empty once nothing happens by itself."""
         return "" if self.template.is_settled else f"{self.template.public_id}.{self.template.version}"
+
+    @property
+    def told(self) -> str:
+        """The outlook in short: by it the poll knows whether the page shows an old one."""
+        return f"{crc32(self.outlook.encode()):08x}" if self.outlook else ""
 
     @property
     def tone(self) -> str:
@@ -85,12 +96,22 @@ def findings_of(template: ActionTemplate) -> list[Finding]:
     return [Finding.from_dict(each) for each in template.clip.findings]
 
 
+def cards_of(account: Account, templates: Sequence[ActionTemplate], hold: Hold | None) -> list[Card]:
+    """The cards of some of the account's templates, their clips loaded too. As many queries for many as for one."""
+    expected = outlooks(templates, hold)
+    return [_card(account, template, expected.get(template.pk, "")) for template in templates]
+
+
 def card_of(account: Account, template: ActionTemplate) -> Card:
-    """The card of one of the account's templates, its clip loaded too."""
+    """The card of one of them."""
+    return cards_of(account, [template], hold_of(account) if template.state == State.QUEUED else None)[0]
+
+
+def _card(account: Account, template: ActionTemplate, outlook: str) -> Card:
     broken: tuple[FindingText, ...] = ()
     if template.state == State.BLOCKED:
         broken = tuple(describe(finding) for finding in findings_of(template) if finding.verdict == "fail")
-    return Card(template, f"{_home_of(account.slug)}{template.public_id}/", explain(template), broken)
+    return Card(template, f"{_home_of(account.slug)}{template.public_id}/", explain(template), broken, outlook)
 
 
 @lru_cache(maxsize=1024)

@@ -18,8 +18,9 @@ from templategen import access
 from templategen.finding_texts import describe
 from templategen.models import ActionTemplate
 from templategen.states import State
-from templategen.web.cards import card_of, findings_of, live_context
+from templategen.web.cards import cards_of, findings_of, live_context
 from templategen.web.history import history_of
+from templategen.web.hold import hold_context, hold_of
 
 # What browsers play; QuickTime with H.264 plays in practice, AVI nowhere, H.265 only where the machine helps.
 _PLAYABLE = frozenset({"mp4", "mov"})
@@ -53,7 +54,8 @@ def live_detail(request: HttpRequest, account: Account, template: ActionTemplate
 
 
 def _context(account: Account, template: ActionTemplate) -> dict[str, Any]:
-    card = card_of(account, template)
+    hold = None if template.is_settled else hold_of(account)
+    card = cards_of(account, [template], hold)[0]
     facts = template.clip.facts
     return {
         "account": account,
@@ -70,6 +72,7 @@ def _context(account: Account, template: ActionTemplate) -> dict[str, Any]:
         "media_seconds": settings.MEDIA_URL_SECONDS,
         "trash_days": settings.TRASH_DAYS,
         "on": "detail",
+        **hold_context(hold),
         **live_context(unsettled=int(bool(card.live))),
     }
 

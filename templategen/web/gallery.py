@@ -17,7 +17,8 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.middleware import asking_page
 from accounts.models import Account
 from templategen import access, listing
-from templategen.web.cards import card_of, live_context
+from templategen.web.cards import card_of, cards_of, live_context
+from templategen.web.hold import hold_context, hold_of
 from templategen.web.htmx import is_htmx, swaps_only
 
 
@@ -62,7 +63,8 @@ def gallery_context(account: Account, wish: listing.Wish) -> dict[str, Any]:
     counts = {} if wish.words else listing.counts_of(account)
     page = listing.page_of(account, wish, counts)
     in_trash = wish.group == listing.TRASH
-    cards = [card_of(account, template) for template in page.templates]
+    hold = hold_of(account)
+    cards = cards_of(account, page.templates, hold)
     unsettled = 0 if in_trash else sum(1 for each in cards if each.live)
     return {
         "account": account,
@@ -74,6 +76,7 @@ def gallery_context(account: Account, wish: listing.Wish) -> dict[str, Any]:
         "group_label": listing.label_of(wish.group),
         "trash_days": settings.TRASH_DAYS,
         "page_links": _page_links(wish, page),
+        **hold_context(hold),
         **chips_context(account, wish, counts),
         **live_context(unsettled=unsettled),
     }

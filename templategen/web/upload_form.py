@@ -25,6 +25,7 @@ from templategen.video.probe import Probe, probe
 from templategen.video.source import FileSource, SparseSource
 from templategen.web import spool
 from templategen.web.errors import status_of
+from templategen.web.hold import hold_context, hold_of
 from templategen.web.probing import BusyError, in_turn
 from templategen.web.uploads import person
 
@@ -61,7 +62,12 @@ def upload_form(request: HttpRequest, slug: str) -> HttpResponse:
         )
         messages.success(request, text % {"count": len(taken)})
         return redirect("web:gallery", slug=account.slug)
-    context = {"account": account, "outcomes": outcomes, "text": _text(request, outcomes)}
+    context = {
+        "account": account,
+        "outcomes": outcomes,
+        "text": _text(request, outcomes),
+        **hold_context(hold_of(account)),
+    }
     return render(request, "uploads/form_result.html", context, status=_status(request, outcomes))
 
 
