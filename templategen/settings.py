@@ -85,6 +85,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "templategen.web.request_ids.RequestIdMiddleware",
+    # Answers before anything asks by which name the site was called: a load balancer calls it by its address.
+    "templategen.web.probes.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -279,13 +282,31 @@ Q_CLUSTER = {
     "label": _("Queue"),
 }
 
-# --- Logs ---
+# --- Eyes: docs/operations.md, "Watching over it" ---
+# Who may read /metrics besides staff who are signed in; empty: nobody.
+METRICS_TOKEN = _secret("METRICS_TOKEN")
+# /readyz: how old the queue's last sign of life, and the oldest message that nobody took, may be.
+READY_HEARTBEAT_SECONDS: float = env.float("READY_HEARTBEAT_SECONDS", default=120.0)
+READY_QUEUE_SECONDS: float = env.float("READY_QUEUE_SECONDS", default=300.0)
+# The same for a Redis queue, which tells its length only.
+READY_QUEUE_LENGTH: int = env.int("READY_QUEUE_LENGTH", default=2000)
+
+# --- Logs: LOG_FORMAT text or json, LOG_LEVEL; redact.py takes keys and signatures out ---
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="text").lower()
+_hidden = [SECRET_KEY, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
+if not USE_SANDBOX:
+    _hidden += [DASHSCOPE_API_KEY, OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"fields": {"()": "templategen.logs.FieldsFormatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "fields"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "formatters": {
+        "text": {"()": "templategen.logs.FieldsFormatter", "secrets": _hidden},
+        "json": {"()": "templategen.logs.JsonFormatter", "secrets": _hidden},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "json" if LOG_FORMAT == "json" else "text"}
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
