@@ -20,12 +20,23 @@ REGION = "cn-beijing"
 # Quick by default: tests that are about run time or about rates set these themselves.
 QUICK: dict[str, Any] = {
     "run_seconds": 0,
+    "run_spread": 0,
     "running_tasks": 1,
     "retention_hours": 24,
     "submits_per_second": None,
     "queries_per_second": None,
+    "retry_after_seconds": None,
     "download_seconds": 60,
+    "skip_download": False,
     "allow_v1": False,
+    "list_lag_seconds": 0,
+    "list_page_max": 100,
+    "list_page_clamp": False,
+    "clock_offset_seconds": 0,
+    "utc_offset_hours": 8,
+    "idle_seconds": 75,
+    "api_error": "",
+    "keep": False,
 }
 _START_SECONDS = 20.0
 
@@ -66,10 +77,7 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the process and wait for its ready line."""
-        options = [
-            f"--{name.replace('_', '-')}={value or 0}" for name, value in self._wanted.items() if name != "allow_v1"
-        ]
-        options += ["--allow-v1"] if self._wanted["allow_v1"] else []
+        options = [f"--set={name}={json.dumps(value)}" for name, value in self._wanted.items()]
         command = [sys.executable, "-m", "templategen.sandbox", "--port", str(self.port), "--data", str(self.data)]
         self._process = subprocess.Popen(
             [*command, *options, *self._arguments],
@@ -126,6 +134,20 @@ class Sandbox:
         """Let something go wrong; see docs/sandbox.md."""
         self.control("POST", "faults", {"where": where, "kind": kind, **options})
 
+    def make_tasks(self, count: int, **options: Any) -> list[str]:
+        """Have tasks at once, without clips and submits; their IDs. See docs/sandbox.md."""
+        ids: list[str] = self.control("POST", "tasks", {"count": count, **options})["task_ids"]
+        return ids
+
+    def ends(self, after: int = 0) -> tuple[list[tuple[str, float]], int]:
+        """Which tasks ended and when (epoch seconds), in that order, and what to pass as ``after`` next time."""
+        found = self.control("GET", f"ends?after={after}")
+        return [(task_id, ended) for task_id, ended in found["ends"]], found["next"]
+
+    def cut_idle_connections(self) -> int:
+        """End every connection that waits for its next request."""
+        return int(self.control("DELETE", "connections")["cut"])
+
     def clear_faults(self) -> None:
         """Nothing goes wrong any more."""
         self.control("DELETE", "faults")
@@ -145,7 +167,7 @@ class Sandbox:
         wanted = statuses or ("SUCCEEDED", "FAILED", "CANCELED")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            task = next((t for t in self.tasks() if t["task_id"] == task_id), None)
+            task = next(iter(self.control("GET", f"tasks?task_id={task_id}")), None)
             if task and task["status"] in wanted:
                 return task
             time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import json
 import logging
 import signal
 import socket
@@ -36,13 +37,19 @@ def parser(prog: str = "sandbox", data: Path | None = None) -> argparse.Argument
     add("--queries-per-second", type=_rate, default=Settings.queries_per_second, help="per account; 0: no limit")
     add("--download-seconds", type=float, default=Settings.download_seconds, help="time limit of a task's download")
     add("--allow-v1", action="store_true", help="accept signature version 1, as older buckets do")
-    add("--seed", help="make task and template IDs follow from this text")
+    add("--set", action="append", type=_setting, metavar="NAME=JSON", default=[], help="any setting (repeatable)")
+    add("--seed", help="make IDs, run times and the dice of faults follow from this text")
     add("--verbose", action="store_true", help="log each request")
     return arguments
 
 
 def _rate(text: str) -> int | None:
     return int(text) or None
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
 
 
 def config_from(options: argparse.Namespace) -> Config:
@@ -56,7 +63,7 @@ def config_from(options: argparse.Namespace) -> Config:
         "download_seconds",
         "allow_v1",
     ]
-    settings = changed(Settings(), {name: getattr(options, name) for name in names})
+    settings = changed(Settings(), {name: getattr(options, name) for name in names} | dict(options.set))
     keys = [text.partition("=") for text in options.api_key or ["sk-sandbox=sandbox"]]
     return Config(
         data=options.data,
@@ -86,10 +93,11 @@ def main(argv: Sequence[str], prog: str = "sandbox", data: Path | None = None) -
         sys.stderr.write(f"{prog}: {error}\n")
         return 2
     try:
-        server = Server(config.host, config.port, app)
+        server = Server(config.host, config.port, app, app.idle_seconds)
     except (OSError, OverflowError) as error:
         sys.stderr.write(f"{prog}: cannot listen on {config.host}:{config.port}: {error}. Choose another --port.\n")
         return 2
+    app.control.cut_idle = server.cut_idle
     app.runner.start()
     _serve(server)
     app.runner.stop()

@@ -7,7 +7,7 @@ survive a power cut.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,10 +27,13 @@ CREATE TABLE IF NOT EXISTS tasks (
     api_key_id TEXT NOT NULL, request_id TEXT NOT NULL, model TEXT NOT NULL, video_url TEXT NOT NULL,
     status TEXT NOT NULL, submitted REAL NOT NULL,
     scheduled REAL, ended REAL, checked INTEGER NOT NULL DEFAULT 0, code TEXT, message TEXT, duration REAL,
-    template_id TEXT, forgotten INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX IF NOT EXISTS tasks_by_account ON tasks (account, submitted);
-CREATE INDEX IF NOT EXISTS tasks_by_status ON tasks (status, account, seq);
+    template_id TEXT, forgotten INTEGER NOT NULL DEFAULT 0, run_seconds REAL);
+CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, content TEXT NOT NULL);
+DROP INDEX IF EXISTS tasks_by_account;
+DROP INDEX IF EXISTS tasks_by_status;
 """
+# Columns that came later than the table: added to a data folder that was made before them.
+_LATER = {"tasks": {"run_seconds": "REAL"}}
 
 Value = str | int | float | None
 
@@ -45,6 +48,10 @@ class Database:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)
+        for table, columns in _LATER.items():
+            there = {row["name"] for row in self._connection.execute(f"PRAGMA table_info({table})")}
+            for name in columns.keys() - there:
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,7 +81,19 @@ class Database:
         with self._lock:
             return self._connection.execute(sql, values).rowcount
 
-    def add(self, sql: str, values: Sequence[Value] = ()) -> int:
-        """Run one INSERT; the number of the new row."""
+    def change_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Run one statement for each row of values."""
         with self._lock:
-            return self._connection.execute(sql, values).lastrowid or 0
+            self._connection.executemany(sql, rows)
+
+    def kept(self, name: str) -> str | None:
+        """A text that was kept under a name."""
+        row = self.row("SELECT content FROM kept WHERE name = ?", (name,))
+        return None if row is None else str(row["content"])
+
+    def keep(self, name: str, content: str | None) -> None:
+        """Keep a text under a name, or (None) no longer."""
+        if content is None:
+            self.change("DELETE FROM kept WHERE name = ?", (name,))
+        else:
+            self.change("INSERT OR REPLACE INTO kept (name, content) VALUES (?, ?)", (name, content))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 PLACES = frozenset(
     ["submit", "get", "list", "cancel", "task", "oss", "oss-put", "oss-part", "oss-get", "oss-head", "oss-complete"]
 )
-KINDS = frozenset(["refuse", "slow", "lose_answer", "status", "fail", "forget", "drop"])
+KINDS = frozenset(["refuse", "slow", "answer_late", "lose_answer", "make_later", "status", "fail", "forget", "drop"])
 _TASK_KINDS = frozenset({"fail", "forget", "slow"})
 
 
@@ -19,7 +20,10 @@ class BadFaultError(ValueError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. `times` None: until it is removed. `match`: a piece of the address, body or task ID; empty: any."""
+    """One fault. `times` None: until it is removed. `match`: a piece of the address, body or task ID; empty: any.
+
+    `probability`: the share of calls that it happens to, of those that it could happen to.
+    """
 
     number: int
     where: str
@@ -31,6 +35,8 @@ class Fault:
     seconds: float = 5.0
     after_bytes: int | None = None
     match: str = ""
+    probability: float = 1.0
+    retry_after: int | None = None
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -41,6 +47,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "seconds": (int, float),
     "after_bytes": (int, type(None)),
     "match": (str,),
+    "probability": (int, float),
+    "retry_after": (int, type(None)),
 }
 
 
@@ -53,35 +61,55 @@ def parse(number: int, fields: Mapping[str, object]) -> Fault:
         raise BadFaultError(f"kind must be one of {', '.join(sorted(KINDS))}")
     if (where == "task" and kind not in _TASK_KINDS) or (where != "task" and kind in ("fail", "forget")):
         raise BadFaultError(f"{kind} makes no sense for {where}; a task can fail, forget, slow")
+    if kind == "make_later" and where != "submit":
+        raise BadFaultError("only a submit can make_later")
     options = {name: value for name, value in fields.items() if name not in ("where", "kind")}
     for name, value in options.items():
-        if name not in _TYPES:
-            raise BadFaultError(f"unknown field {name}; known: where, kind, {', '.join(_TYPES)}")
-        if isinstance(value, bool) or not isinstance(value, _TYPES[name]):
-            raise BadFaultError(f"{name} has the wrong type")
-        if isinstance(value, str) and value and not value.isprintable():
-            raise BadFaultError(f"{name} holds characters that cannot be sent")
+        _check_type(name, value)
     fault = Fault(number, where, kind, **options)  # type: ignore[arg-type]
+    _check_bounds(fault)
+    return fault
+
+
+def _check_type(name: str, value: object) -> None:
+    if name not in _TYPES:
+        raise BadFaultError(f"unknown field {name}; known: where, kind, {', '.join(_TYPES)}")
+    if isinstance(value, bool) or not isinstance(value, _TYPES[name]):
+        raise BadFaultError(f"{name} has the wrong type")
+    if isinstance(value, str) and value and not value.isprintable():
+        raise BadFaultError(f"{name} holds characters that cannot be sent")
+
+
+def _check_bounds(fault: Fault) -> None:
     if (fault.times is not None and fault.times < 1) or not 400 <= fault.status <= 599:
         raise BadFaultError("times must be 1 or more (or null), status from 400 to 599")
     if not 0 <= fault.seconds <= 600 or (fault.after_bytes or 0) < 0:
         raise BadFaultError("seconds must be from 0 to 600, after_bytes 0 or more")
-    return fault
+    if not 0 < fault.probability <= 1 or (fault.retry_after or 0) < 0:
+        raise BadFaultError("probability must be above 0 and at most 1, retry_after 0 or more")
 
 
 class Faults:
-    """The faults that wait to happen, oldest first."""
+    """The faults that wait to happen, oldest first.
 
-    def __init__(self) -> None:
+    Each has dice of its own, which follow from the seed: what the others do does not change how they fall.
+    """
+
+    def __init__(self, seed: str | None = None, on_change: Callable[[], None] = lambda: None) -> None:
+        self._seed = seed
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._waiting: list[Fault] = []
+        self._dice: dict[int, random.Random] = {}
         self._numbers = itertools.count(1)
 
     def add(self, fields: Mapping[str, object]) -> Fault:
         """Add one from its JSON; raises BadFaultError."""
-        fault = parse(next(self._numbers), fields)
         with self._lock:
+            fault = parse(next(self._numbers), fields)
+            self._dice[fault.number] = random.Random(self._seed and f"{self._seed}/{fault.number}")  # noqa: S311
             self._waiting.append(fault)
+        self._on_change()
         return fault
 
     def clear(self) -> int:
@@ -89,7 +117,9 @@ class Faults:
         with self._lock:
             count = len(self._waiting)
             self._waiting.clear()
-            return count
+            self._dice.clear()
+        self._on_change()
+        return count
 
     def waiting(self) -> list[dict[str, object]]:
         """All of them, as JSON."""
@@ -101,6 +131,8 @@ class Faults:
 
         The subject is only asked for when a fault needs it: reading it may mean reading a body.
         """
+        if not self._waiting:
+            return None
         wanted_places, wanted_kinds = frozenset(places), frozenset(kinds)
         with self._lock:
             candidates = [f for f in self._waiting if f.where in wanted_places and f.kind in wanted_kinds]
@@ -112,12 +144,16 @@ class Faults:
         return None
 
     def _use(self, fault: Fault) -> bool:
+        """Whether it happens now: it still waits, and its dice say so."""
         with self._lock:
-            for index, waiting in enumerate(self._waiting):
-                if waiting.number == fault.number:
-                    if waiting.times == 1:
-                        del self._waiting[index]
-                    elif waiting.times is not None:
-                        self._waiting[index] = dataclasses.replace(waiting, times=waiting.times - 1)
-                    return True
-        return False
+            index = next((i for i, waiting in enumerate(self._waiting) if waiting.number == fault.number), None)
+            if index is None or self._dice[fault.number].random() >= fault.probability:
+                return False
+            times = self._waiting[index].times
+            if times == 1:
+                del self._waiting[index]
+            elif times is not None:
+                self._waiting[index] = dataclasses.replace(self._waiting[index], times=times - 1)
+        if times is not None:
+            self._on_change()
+        return True

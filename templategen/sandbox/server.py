@@ -13,6 +13,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -20,7 +21,7 @@ from templategen.sandbox.http import BadRequestError, Body, ClientGoneError, Fil
 
 log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 75.0
+_SILENT_SECONDS = 75.0
 _DRAIN_BYTES = 64 << 20
 _DRAIN_SECONDS = 10.0
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH")
@@ -81,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "AliyunOSS"
     sys_version = ""
-    timeout = _IDLE_SECONDS
+    timeout = _SILENT_SECONDS
     disable_nagle_algorithm = True
     server: "Server"
 
@@ -89,6 +90,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Socket buffers are left to the kernel: asking for a size would switch its tuning off (measured: slower)."""
         super().setup()
         self._waits_for_continue = False
+
+    def handle_one_request(self) -> None:
+        """The next request of the connection; until it begins, the connection is idle."""
+        self.connection.settimeout(self.server.idle_seconds())
+        self.server.idle.add(self.connection)
+        try:
+            super().handle_one_request()
+        finally:
+            self.server.idle.discard(self.connection)
+
+    def parse_request(self) -> bool:
+        """Its first line is there."""
+        self.server.idle.discard(self.connection)
+        self.connection.settimeout(_SILENT_SECONDS)
+        return super().parse_request()
 
     def handle_expect_100(self) -> bool:
         """Remember it; the answer is due when the body is wanted."""
@@ -261,8 +277,10 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, app: App) -> None:
+    def __init__(self, host: str, port: int, app: App, idle_seconds: Callable[[], float] = lambda: 75.0) -> None:
         self.app = app
+        self.idle_seconds = idle_seconds
+        self.idle: set[socket.socket] = set()
         if ":" in host:
             self.address_family = socket.AF_INET6
         super().__init__((host, port), Handler)
@@ -273,6 +291,14 @@ class Server(http.server.ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def cut_idle(self) -> int:
+        """End every connection that waits for its next request; how many there were."""
+        idle = list(self.idle)
+        for connection in idle:
+            with suppress(OSError):  # it ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
+        return len(idle)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A connection that broke is no event worth a traceback."""

@@ -72,7 +72,7 @@ class OssService:
         blobs = BlobStore(config.data / "blobs")
         self.objects = Objects(database, blobs)
         self.multipart = Multipart(database, blobs, self.objects)
-        self._signer = Signer(config.access_key_id, config.access_key_secret, config.region)
+        self._signer = Signer(config.access_key_id, config.access_key_secret, config.region, settings.now)
         for name in config.buckets:
             database.change("INSERT OR IGNORE INTO buckets (name, created) VALUES (?, ?)", (name, time.time()))
         blobs.delete_all_but(_blob_names(database))
