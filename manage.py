@@ -8,9 +8,14 @@ import sys
 def main() -> None:
     """Run one management command with the product's settings."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "templategen.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 -- settings must be named first
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 -- settings must be named first
+    from django.core.management import execute_from_command_line  # noqa: PLC0415
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as problem:
+        # The environment is at fault, not the code: one line says what to mend.
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {problem}")  # noqa: PTH119
 
 
 if __name__ == "__main__":

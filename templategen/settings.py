@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import environ
 from django.utils.translation import gettext_lazy as _
 
+from templategen import servers
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 
@@ -135,18 +137,15 @@ _sqlite: dict[str, Any] = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": str(DATA_DIR / ("sandbox.sqlite3" if USE_SANDBOX else "templategen.sqlite3")),
 }
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL") if env.str("DATABASE_URL", default="") else _sqlite
-}
+# DATABASE_URL: postgres://user:password@host:5432/name, for more than one machine (docs/operations.md).
+_database_url = _secret("DATABASE_URL")
+DATABASES: dict[str, dict[str, Any]] = {"default": servers.database(_database_url) if _database_url else _sqlite}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;",
     }
-else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 600
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # --- Who ---
 AUTH_USER_MODEL = "accounts.User"
@@ -266,9 +265,11 @@ TRASH_DAYS: int = env.int("TRASH_DAYS", default=30)
 UPLOAD_DAYS: int = env.int("UPLOAD_DAYS", default=1)
 
 # --- Queue (docs/decisions/queue.md; the figures behind each value) ---
+# In the database, or on a Redis server: REDIS_URL, redis[s]://:password@host:6379/0, a number of its own for each site.
+_redis_url = _secret("REDIS_URL")
 Q_CLUSTER = {
     "name": "templategen",
-    "orm": "default",
+    **({"redis": servers.redis(_redis_url)} if _redis_url else {"orm": "default"}),
     "workers": env.int("WORKERS", default=2),
     "timeout": 120,
     # > timeout + 3 + the longest wait in the internal queue (queue_limit x timeout / workers)

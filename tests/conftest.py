@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from accounts.models import User
 from templategen.clients import build
 from tests.people import make_person
-from tests.product import Product
+from tests.product import Product, empty_queue
 from tests.sandbox import Sandbox
 from tests.sandbox import free_port as any_free_port
 
@@ -39,6 +40,13 @@ def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def free_port() -> int:
     """A port of 127.0.0.1 on which nobody listens."""
     return any_free_port()
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue() -> None:
+    """With the database as broker the queue is emptied like every table; Redis has to be told."""
+    if os.environ.get("TEST_REDIS_URL"):
+        empty_queue()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def environment(data: Path, **more: str) -> dict[str, str]:
     """A plain user's environment with this data folder: nothing configured, the product's own settings."""
-    unwanted = ("DJANGO_SETTINGS_MODULE", "DASHSCOPE_", "OSS_", "TEMPLATEGEN_", "DATABASE_URL")
+    unwanted = ("DJANGO_SETTINGS_MODULE", "DASHSCOPE_", "OSS_", "TEMPLATEGEN_", "DATABASE_URL", "REDIS_URL")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, "TEMPLATEGEN_DATA": str(data), **more}
 

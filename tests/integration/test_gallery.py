@@ -260,6 +260,8 @@ def test_the_number_of_queries_does_not_grow(web: Client, studio: Account, djang
 def test_a_page_reads_no_row_before_its_ids_are_known(studio: Account, django_assert_num_queries) -> None:
     from django.db import connection
 
+    if connection.vendor != "sqlite":
+        pytest.skip("the plan is asked for in SQLite's words")
     make_many(studio, 30)
     make_template(studio, State.FAILED)
     counts = listing.counts_of(studio)

@@ -4,7 +4,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from django_q.models import OrmQ
 
 from templategen import actions, media
 from templategen.actions import PART_SIZE
@@ -12,6 +11,7 @@ from templategen.clients.build import storage
 from templategen.models import ActionTemplate, Clip, Event
 from templategen.states import State
 from tests.people import account_of
+from tests.product import queued_packages
 
 SIZE = PART_SIZE + 200_000
 
@@ -116,7 +116,7 @@ def test_a_finished_upload_is_looked_at_and_goes_to_the_check(upload, owner):
     assert upload.state == State.CHECKING
     assert clip.stored_at
     assert clip.etag
-    assert OrmQ.objects.count() == 1
+    assert len(queued_packages()) == 1
 
 
 def test_finishing_twice_is_fine_and_checks_once(upload, owner):
@@ -125,7 +125,7 @@ def test_finishing_twice_is_fine_and_checks_once(upload, owner):
     actions.finish_upload(upload, by=owner)
     actions.finish_upload(again, by=owner)
     actions.finish_upload(upload, by=owner)
-    assert OrmQ.objects.count() == 1
+    assert len(queued_packages()) == 1
 
 
 def test_a_completion_whose_answer_was_lost_is_found_by_looking(upload, owner, sandbox):
