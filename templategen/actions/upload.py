@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -80,14 +81,22 @@ def begin_upload(
         template.save(force_insert=True)
         Event.objects.create(template=template, kind=Event.Kind.STARTED, to=State.UPLOADING, by=by)
     try:
-        clip.upload_id = storage().begin_multipart(
-            clip.object_key, content_type=_TYPES.get(suffix, "application/octet-stream")
-        )
+        _begin_parts(clip)
     except StorageError as problem:
         template.move(State.CANCELED, by=by, deleted_at=timezone.now(), error_code="storage")
         raise _storage_trouble(problem) from problem
-    clip.save(update_fields=["upload_id"])
     return template
+
+
+def _begin_parts(clip: Clip) -> None:
+    """Begin the multipart upload, unless another call for the same clip was faster: then that one's counts."""
+    kind = _TYPES.get(PurePosixPath(clip.object_key).suffix, "application/octet-stream")
+    upload_id = storage().begin_multipart(clip.object_key, content_type=kind)
+    if not Clip.objects.filter(pk=clip.pk, upload_id="").update(upload_id=upload_id):
+        # Where OSS does not answer now, its lifecycle rule throws it away.
+        with suppress(StorageError):
+            storage().abort_multipart(clip.object_key, upload_id)
+    clip.refresh_from_db(fields=["upload_id"])
 
 
 def _name_from(file_name: str) -> str:
@@ -104,11 +113,17 @@ def _require_uploading(template: ActionTemplate) -> None:
 
 
 def upload_progress(template: ActionTemplate) -> UploadProgress:
-    """What OSS has of the upload. Raises NotPossibleError when it is over or thrown away, StorageTroubleError."""
-    _require_uploading(template)
+    """What OSS has of the upload. Raises NotPossibleError when it is over or thrown away, StorageTroubleError.
+
+    One whose beginning died between its row and OSS is begun now: the browser finds the row and wants to go on.
+    """
+    if template.state != State.UPLOADING:
+        raise _over()
     clip = template.clip
     numbers = range(1, clip.part_count + 1)
     try:
+        if not clip.upload_id:
+            _begin_parts(clip)
         try:
             parts = {
                 number: size for number, (size, _etag) in storage().list_parts(clip.object_key, clip.upload_id).items()

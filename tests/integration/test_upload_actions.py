@@ -42,6 +42,23 @@ def test_an_upload_begins_with_a_row_and_a_random_key(upload, owner):
     assert Event.objects.get(template=upload).by == owner
 
 
+def test_an_upload_whose_beginning_died_before_oss_was_asked_goes_on(upload):
+    Clip.objects.filter(pk=upload.clip_id).update(upload_id="")
+    found = ActionTemplate.objects.select_related("clip").get(pk=upload.pk)
+    assert actions.upload_progress(found).missing == [1, 2]
+    put_all(found)
+    actions.finish_upload(found, by=None)
+    assert found.state == State.CHECKING
+
+
+def test_of_two_beginnings_of_one_upload_the_first_counts(upload):
+    first = upload.clip.upload_id
+    late = ActionTemplate.objects.select_related("clip").get(pk=upload.pk)
+    late.clip.upload_id = ""
+    assert actions.upload_progress(late).missing == [1, 2]
+    assert late.clip.upload_id == first
+
+
 @pytest.mark.parametrize("size", [0, -1, 200_000_000, 10**15])
 def test_a_size_that_no_clip_may_have_is_refused_before_anything_is_made(product, owner, size):
     with pytest.raises(actions.RefusedError) as caught:
