@@ -39,7 +39,8 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGINT, pass_on)
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 -- the supervisor's own words
+        # close_fds: what the supervisor passed on to this process is meant for the command.
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=False)  # noqa: S603 -- its own words
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return 127

@@ -269,6 +269,8 @@ UPLOAD_DAYS: int = env.int("UPLOAD_DAYS", default=1)
 _redis_url = _secret("REDIS_URL")
 Q_CLUSTER = {
     "name": "templategen",
+    # The one named below, with heartbeats for the worker command's watchdog.
+    "broker_class": "templategen.pulse.broker",
     **({"redis": servers.redis(_redis_url)} if _redis_url else {"orm": "default"}),
     "workers": env.int("WORKERS", default=2),
     "timeout": 120,

@@ -65,12 +65,14 @@ class CombinedLog:
 
 @dataclass(frozen=True)
 class Command:
-    """What a child runs. ``stop_seconds``: how long it may take to end after SIGTERM before its group is killed."""
+    """What a child runs. ``stop_seconds``: how long it may take to end after SIGTERM before its group is killed;
+    ``pass_fds``: file descriptors of ours that it and its children have under the same numbers."""
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
     stop_seconds: float = 10.0
+    pass_fds: tuple[int, ...] = ()
 
 
 @dataclass
@@ -107,6 +109,8 @@ class Supervisor:
                 self._bury(child, child.process)
             if child.process is None and time.monotonic() >= child.start_at:
                 self._launch(child)
+        if os.getpid() == 1:
+            self._collect_orphans()
 
     def alive(self, name: str) -> bool:
         """Whether it runs, as far as ``tend`` last saw."""
@@ -152,6 +156,14 @@ class Supervisor:
         _kill_group(process)
         _close(process)
 
+    def _collect_orphans(self) -> None:
+        """As a container's first process: collect what others left behind, or it stays in the process table."""
+        own = {child.process.pid for child in self._children.values() if child.process is not None}
+        with contextlib.suppress(ChildProcessError):
+            # Looked at first, for who ended among our own is told by poll(), in the next round.
+            while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid not in own:
+                os.waitpid(found.si_pid, 0)
+
     def _launch(self, child: _Child) -> None:
         command = child.command
         output = subprocess.PIPE if self._log else None
@@ -161,6 +173,7 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT if self._log else None,
+            pass_fds=command.pass_fds,
             start_new_session=True,
         )
         child.started_at = time.monotonic()

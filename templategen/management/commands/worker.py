@@ -5,24 +5,29 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import OperationalError, close_old_connections, connections
+from django.db import connections
 from django.utils.translation import gettext as _
 
+from templategen import pulse
 from templategen.conductor import Conductor
 from templategen.management.asked import AskedToStop
 from templategen.management.children import manage
-from templategen.management.queue_watch import BOUND_S, QueueWatch
+from templategen.management.queue_watch import BOUND_S, CONDUCTOR_BOUND_S, LoopWatch, QueueWatch, RunningTime
+from templategen.supervise import Command as Child
 from templategen.supervise import Supervisor
 
 logger = logging.getLogger(__name__)
 
 QUEUE = "queue"
 PAUSE_S = 0.2
-WATCH_EVERY_S = 5.0
 CONDUCTOR_STOP_S = 5.0
+GRACE_S = 3.0
+"""django-q2 kills a task that overran its time-out after this long."""
 
 
 class Command(BaseCommand):
@@ -35,48 +40,52 @@ class Command(BaseCommand):
         parser.add_argument(
             "--stop-seconds",
             type=float,
-            default=20.0,
+            default=35.0,
             help=_("Seconds that work in hand may take when stopped, before it is killed (it comes back by itself)."),
         )
         parser.add_argument(
             "--watch-seconds",
             type=float,
             default=BOUND_S,
-            help=_("Seconds after which a queue that does not move though work is waiting is killed and started anew."),
+            help=_("Seconds after which a queue that shows no life is killed and started anew."),
+        )
+        parser.add_argument(
+            "--conductor-seconds",
+            type=float,
+            default=CONDUCTOR_BOUND_S,
+            help=_("Seconds after which a conductor that does not come round ends the worker with exit status 1."),
         )
 
-    def handle(self, *, stop_seconds: float, watch_seconds: float, **_options: Any) -> None:
-        """Run until asked to stop. Exit status 1 when the conductor ended by itself."""
+    def handle(self, *, stop_seconds: float, watch_seconds: float, conductor_seconds: float, **_options: Any) -> None:
+        """Run until asked to stop. Exit status 1 when the conductor ended by itself, or hangs."""
         asked = AskedToStop()
-        supervisor = Supervisor(self._say)
-        supervisor.start(manage(QUEUE, "qcluster", stop_seconds=stop_seconds))
-        stop, ended = threading.Event(), threading.Event()
-        thread = threading.Thread(target=_conduct, args=(stop, ended), name="conductor", daemon=True)
-        thread.start()
-        watch, watched_at = QueueWatch(watch_seconds), time.monotonic()
-        while not asked.once() and not ended.is_set():
+        supervisor, conducting, clock = Supervisor(self._say), _Conducting(), RunningTime()
+        longest = settings.Q_CLUSTER["timeout"] + GRACE_S
+        queue = QueueWatch(clock, bound_s=watch_seconds, longest_task_s=longest)
+        loop = LoopWatch(clock, bound_s=conductor_seconds)
+        supervisor.start(_queue(queue, stop_seconds))
+        conducting.start()
+        while not asked.once() and not conducting.ended.is_set():
             time.sleep(PAUSE_S)
+            clock.tick()
             supervisor.tend()
-            if time.monotonic() - watched_at >= min(WATCH_EVERY_S, watch_seconds / 4):
-                watched_at = time.monotonic()
-                self._watch(watch, supervisor)
-        stop.set()
+            self._watch(queue, supervisor)
+            if loop.hangs(conducting.last_pass_at):
+                logger.error("conductor hangs")
+                break
+        conducting.stop.set()
         supervisor.stop([QUEUE], hurry=asked.again)
-        thread.join(CONDUCTOR_STOP_S)
-        connections.close_all()
+        queue.close()
         if not asked.once():
             sys.exit(1)
+        conducting.thread.join(CONDUCTOR_STOP_S)
+        connections.close_all()
 
-    def _watch(self, watch: QueueWatch, supervisor: Supervisor) -> None:
-        close_old_connections()
-        try:
-            frozen = watch.frozen(supervisor.age_seconds(QUEUE))
-        except OperationalError as problem:
-            # The database is away: nothing can be said of the queue, and killing it would mend nothing.
-            logger.warning("watchdog could not ask the database", extra={"problem": type(problem).__name__})
-            return
-        if frozen:
-            self._say(_("The queue stands still though work is waiting: killed."))
+    def _watch(self, queue: QueueWatch, supervisor: Supervisor) -> None:
+        if not supervisor.alive(QUEUE):
+            queue.restarted()
+        elif queue.frozen():
+            self._say(_("The queue shows no life: killed."))
             supervisor.kill(QUEUE)
 
     def _say(self, text: str) -> None:
@@ -84,12 +93,34 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _conduct(stop: threading.Event, ended: threading.Event) -> None:
-    """The conductor's thread. Whatever ends it is told to the log, and ends the worker, which is started anew."""
-    try:
-        Conductor().run(stop)
-    except Exception:
-        logger.exception("conductor ended")
-    finally:
-        ended.set()
-        connections.close_all()
+def _queue(watch: QueueWatch, stop_seconds: float) -> Child:
+    child = manage(QUEUE, "qcluster", stop_seconds=stop_seconds)
+    told = pulse.told_by(watch.pipe, every_s=watch.every_s)
+    return replace(child, env={**child.env, **told}, pass_fds=(watch.pipe,))
+
+
+class _Conducting:
+    """The conductor in its thread. Whatever ends it is told to the log, and ends the worker, which is started anew."""
+
+    def __init__(self) -> None:
+        self.stop, self.ended = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._run, name="conductor", daemon=True)
+        self._conductor: Conductor | None = None
+
+    def start(self) -> None:
+        self.thread.start()
+
+    @property
+    def last_pass_at(self) -> float | None:
+        """A number that changes while it goes on."""
+        return getattr(self._conductor, "last_pass_at", None)
+
+    def _run(self) -> None:
+        try:
+            self._conductor = Conductor()
+            self._conductor.run(self.stop)
+        except Exception:
+            logger.exception("conductor ended")
+        finally:
+            self.ended.set()
+            connections.close_all()
