@@ -8,7 +8,7 @@ stranger can keep the database busy by asking.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -27,6 +27,7 @@ KEPT_S = 2.0
 WEB = ("database", "migrations")
 """What pages need. A dead worker is no reason to take the pages away from people."""
 ALL = (*WEB, "worker", "conductor", "queue")
+"""What work needs, too."""
 
 
 @dataclass
@@ -39,19 +40,20 @@ class _Probe:
 
 
 class Readiness:
-    """Asks the checks, one run at a time for the process."""
+    """Asks ``checks`` in their order, one run at a time. The first is what all others need: they fail with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, checks: Mapping[str, Callable[[], bool]]) -> None:
+        self._checks = checks
         self._lock = threading.Lock()
         self._probe: _Probe | None = None
         self._told: dict[str, str] = {}
 
-    def ask(self, names: tuple[str, ...] = ALL, *, bound_s: float = BOUND_S) -> dict[str, str]:
+    def ask(self, names: Collection[str], *, bound_s: float = BOUND_S) -> dict[str, str]:
         """A word for each name: ``ok``, ``failed``, or ``slow`` where no answer came within ``bound_s``."""
         probe = self._running_or_new()
         probe.over.wait(bound_s)
         found = dict(probe.words)
-        words = {name: found.get(name, SLOW) for name in ALL}
+        words = {name: found.get(name, SLOW) for name in self._checks}
         self._tell(words)
         return {name: words[name] for name in names}
 
@@ -61,7 +63,7 @@ class Readiness:
             if old is not None and not (old.over.is_set() and time.monotonic() - old.over_at >= KEPT_S):
                 return old
             self._probe = probe = _Probe()
-            threading.Thread(target=_run, args=(probe,), name="readiness", daemon=True).start()
+            threading.Thread(target=self._run, args=(probe,), name="readiness", daemon=True).start()
             return probe
 
     def _tell(self, words: dict[str, str]) -> None:
@@ -76,19 +78,17 @@ class Readiness:
         elif before:
             logger.info("ready again")
 
-
-def _run(probe: _Probe) -> None:
-    try:
-        for name in ALL:
-            probe.words[name] = _word(_CHECKS[name], name)
-            if name == "database" and probe.words[name] != OK:
-                # Nothing else can be asked then.
-                probe.words.update(dict.fromkeys(ALL[1:], FAILED))
-                return
-    finally:
-        connection.close()
-        probe.over_at = time.monotonic()
-        probe.over.set()
+    def _run(self, probe: _Probe) -> None:
+        try:
+            for number, (name, check) in enumerate(self._checks.items()):
+                probe.words[name] = _word(check, name)
+                if number == 0 and probe.words[name] != OK:
+                    probe.words.update(dict.fromkeys(self._checks, FAILED))
+                    return
+        finally:
+            connection.close()
+            probe.over_at = time.monotonic()
+            probe.over.set()
 
 
 def _word(check: Callable[[], bool], name: str) -> str:
@@ -118,6 +118,11 @@ def _migrations() -> bool:
     return True
 
 
+def forget() -> None:
+    """Look at the migrations anew: for tests."""
+    _migrated.clear()
+
+
 def _worker() -> bool:
     beats = standing.beats(now=timezone.now())
     return any(beat.name == standing.QUEUE and beat.age_seconds <= settings.READY_HEARTBEAT_SECONDS for beat in beats)
@@ -134,7 +139,7 @@ def _queue() -> bool:
     return waiting is None or waiting <= settings.READY_QUEUE_SECONDS
 
 
-_CHECKS: dict[str, Callable[[], bool]] = {
+CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database,
     "migrations": _migrations,
     "worker": _worker,
@@ -142,4 +147,4 @@ _CHECKS: dict[str, Callable[[], bool]] = {
     "queue": _queue,
 }
 
-of_this_process = Readiness()
+of_this_process = Readiness(CHECKS)

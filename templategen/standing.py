@@ -3,23 +3,27 @@
 Reads only. Each question is answered from an index, whatever number of templates there is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from importlib import import_module
 
 from django.core.cache import cache
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import queue_size
 
-from templategen.models import ActionTemplate, Heartbeat, Lease
-from templategen.states import SETTLED, State
+from templategen.models import ActionTemplate, Heartbeat, Lease, TemplateQuerySet
+from templategen.states import FOR_A_PERSON, SETTLED, WATCHED, State
 
 CONDUCTOR = "conductor"
 QUEUE = "queue"
 # Counting settled rows reads a large part of an index: once a minute is enough for what only grows.
 _SETTLED_SECONDS = 60
 _IN_MOTION = sorted(set(State) - SETTLED)
+# By then the sweep and the conductor have had many occasions.
+OVERDUE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,29 @@ def _numbers(states: list[State]) -> dict[str, tuple[int, datetime | None]]:
 def _standing(state: State, found: tuple[int, datetime | None], now: datetime) -> Standing:
     count, oldest = found
     return Standing(state, count, max((now - oldest).total_seconds(), 0.0) if oldest else None)
+
+
+def undecided() -> TemplateQuerySet:
+    """Unconfirmed ones that the machine leaves to a person, the longest first."""
+    return ActionTemplate.objects.filter(state=State.UNCONFIRMED, error_code=FOR_A_PERSON).order_by("changed_at", "pk")
+
+
+def overdue(*, now: datetime) -> TemplateQuerySet:
+    """Those whose next step should have come long ago: nobody does it, or it never ends. The longest first."""
+    late = now - OVERDUE
+    stepped = Q(state__in=sorted(WATCHED | {State.CHECKING, State.UNCONFIRMED}), next_look_at__lt=late)
+    handed_over = Q(state=State.SUBMITTING, claimed_at__lt=late)
+    machine = ~Q(state=State.UNCONFIRMED, error_code=FOR_A_PERSON)
+    return ActionTemplate.objects.filter(stepped | handed_over).filter(machine).order_by("next_look_at", "pk")
+
+
+def unread(*, now: datetime) -> Sequence[ActionTemplate]:
+    """Alarms: tasks that ended, or may have, so long ago that their results are about to be dropped."""
+    try:
+        alarms = import_module("templategen.alarms")
+    except ModuleNotFoundError:
+        return []
+    return list(alarms.unread(now))
 
 
 def queue_is_redis() -> bool:

@@ -5,9 +5,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import JavaScriptCatalog
 
+from templategen.web import metrics
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("jsi18n/", login_not_required(JavaScriptCatalog.as_view(packages=["templategen"])), name="jsi18n"),
+    path("metrics", metrics.for_staff, name="metrics"),
     path("", include("accounts.urls")),
     path("", include("templategen.web.urls")),
 ]

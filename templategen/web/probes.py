@@ -1,15 +1,17 @@
-"""/healthz and /readyz, for whatever watches the process: a load balancer, systemd, a container's orchestrator.
+"""/healthz, /readyz, and /metrics by token, for whatever watches: a load balancer, an orchestrator, Prometheus.
 
 A middleware, for it must answer before anything looks at the Host header, redirects to https or asks for sign-in: a
 probe calls a process by its address, over plain http. Who asks learns words and nothing else: no version, no name, no
-number, no reason (that is in the log).
+number, no reason (that is in the log). Metrics are for those who have the token; staff come by the page's own address.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
 
 from templategen import readiness
+from templategen.web import metrics
 
 _READY = {"/readyz": readiness.ALL, "/readyz/web": readiness.WEB}
 
@@ -22,14 +24,23 @@ class ProbesMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """GET and HEAD only."""
-        path = request.path_info
-        if path != "/healthz" and path not in _READY:
+        answering = _answering(request)
+        if answering is None:
             return self.get_response(request)
-        if request.method not in {"GET", "HEAD"}:
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        answer = _alive() if path == "/healthz" else _ready(_READY[path])
+        answer = answering() if request.method in {"GET", "HEAD"} else HttpResponseNotAllowed(["GET", "HEAD"])
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+def _answering(request: HttpRequest) -> Callable[[], HttpResponse] | None:
+    path = request.path_info
+    if path == "/healthz":
+        return _alive
+    if path in _READY:
+        return partial(_ready, _READY[path])
+    if path == "/metrics" and metrics.has_token(request):
+        return partial(metrics.by_token, request)
+    return None
 
 
 def _alive() -> HttpResponse:
