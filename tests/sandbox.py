@@ -167,7 +167,7 @@ class Sandbox:
         wanted = statuses or ("SUCCEEDED", "FAILED", "CANCELED")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            task = next(iter(self.control("GET", f"tasks?task_id={task_id}")), None)
+            task: dict[str, Any] | None = next(iter(self.control("GET", f"tasks?task_id={task_id}")), None)
             if task and task["status"] in wanted:
                 return task
             time.sleep(0.02)

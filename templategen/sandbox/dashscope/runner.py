@@ -189,7 +189,9 @@ class Runner:
         with self._tasks.together():
             ended = [self._finish(task, fault) for task, fault in due]
         for done in filter(None, ended):
-            log.info("task ended", extra={"task": done.task_id, "status": done.status})
+            # Tasks that control made come by the thousand: not worth a line each.
+            level = logging.INFO if done.run_seconds is None else logging.DEBUG
+            log.log(level, "task ended", extra={"task": done.task_id, "status": done.status})
         return True
 
     def _finish(self, task: Task, fault: Fault | None) -> Task | None:
