@@ -43,7 +43,7 @@ class _Beating:
     def dequeue(self) -> Any:
         now = time.monotonic()
         if _every_s is None or now < self._next_at:
-            return super().dequeue()  # type: ignore[misc] -- mixed into a Broker
+            return super().dequeue()  # type: ignore[misc]  # mixed into a Broker
         self._next_at = now + _every_s
         # Not acknowledged, for it lies nowhere.
         return [(None, SignedPackage.dumps(_heartbeat()))]

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from templategen import servers
@@ -30,6 +31,16 @@ def _secret_key(folder: Path) -> str:
     given = _secret("SECRET_KEY")
     if given:
         return given
+    try:
+        return _kept_key(folder)
+    except OSError as problem:
+        raise ImproperlyConfigured(
+            f"The data folder {folder} cannot be used: {problem.strerror}. Let this user write it, or name another "
+            "one with TEMPLATEGEN_DATA."
+        ) from None
+
+
+def _kept_key(folder: Path) -> str:
     path = folder / "secret_key"
     # For the owner only: the database with its sessions lies here too.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -58,6 +58,11 @@ def run(data: Path, *arguments: str, seconds: float = 60.0, **more: str) -> subp
     )
 
 
+def _listen_to_ctrl_c() -> None:
+    """What a shell starts with ``&`` inherits a deaf ear for it, and so would the command."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Running:
     """A management command that goes on: its output is collected while it runs."""
 
@@ -71,6 +76,7 @@ class Running:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_listen_to_ctrl_c,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -105,6 +105,16 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path, flag: str, which: int) -
     assert not processes_of(tmp_path)
 
 
+@pytest.mark.parametrize("more", [{}, {"SECRET_KEY": "given"}], ids=["key made here", "key given"])
+def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path, more: dict[str, str]) -> None:
+    # A file in its place: also root cannot make a folder below that.
+    (tmp_path / "file").write_text("")
+    ended = run(tmp_path / "file" / "data", *arguments(free_port(), free_port()), **more)
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "TEMPLATEGEN_DATA" in ended.stderr
+
+
 def test_a_child_that_dies_is_said_so_and_started_again(site: Site) -> None:
     said = len(site.command.lines)
     masters = [pid for pid, line in processes_of(site.data).items() if "guard.py" not in line and "gunicorn" in line]
@@ -123,10 +133,12 @@ def test_ctrl_c_stops_everything_and_leaves_nothing(site: Site) -> None:
 
 
 def test_the_first_user_is_kept_and_nothing_stays_when_up_itself_is_killed(site: Site) -> None:
-    with running(site.data, *arguments(site.port, site.sandbox_port)) as again:
+    with running(site.data, *arguments(site.port, site.sandbox_port), "--host", "0.0.0.0") as again:
         # Still without a password: a new link, of the same first user.
         link = again.wait_for(r"Sign in here \(works once\): (\S+)")[1]
         assert link.rpartition("/sign-in/")[2].split("/")[0] == site.link.rpartition("/sign-in/")[2].split("/")[0]
+        # Listening for others without an address for them is said, with what to do.
+        again.wait_for(rf"start again with TEMPLATEGEN_SITE_URL=http://NAME:{site.port}\b")
         again.end(signal.SIGKILL)
         wait_until(lambda: not processes_of(site.data), seconds=5, what="the end of the orphans")
 

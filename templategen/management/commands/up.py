@@ -9,6 +9,7 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from templategen.management.data_lock import LockedError, data_lock
 from templategen.supervise import CombinedLog, Supervisor
 
 PAUSE_S = 0.1
+EVERY_INTERFACE = ("0.0.0.0", "::", "")  # noqa: S104 -- compared, not bound
 SANDBOX_START_S = 30.0
 WEB_START_S = 60.0
 
@@ -62,6 +64,7 @@ class Command(BaseCommand):
             log.line("up", text)
 
         asked = AskedToStop()
+        _require_writable(settings.DATA_DIR)
         try:
             with data_lock(settings.DATA_DIR, settings.SITE_URL, settings.SANDBOX_URL):
                 _require_free_ports(host, port)
@@ -76,8 +79,9 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from None
         except OperationalError as problem:
             raise CommandError(
-                _("The database does not answer: %(problem)s. Look at DATABASE_URL.") % {"problem": problem}
-            ) from None
+                _("The database does not answer: %(problem)s. Look at DATABASE_URL, or where that is not set, at "
+                  "TEMPLATEGEN_DATA.") % {"problem": str(problem).strip()}
+            ) from None  # fmt: skip
 
 
 class _Site:
@@ -155,6 +159,13 @@ class _Site:
         if settings.USE_SANDBOX:
             self._say(_("Templates come from the sandbox: their IDs work with no model. The README says how to "
                         "configure Alibaba."))  # fmt: skip
+        if self._host in EVERY_INTERFACE and urlsplit(settings.SITE_URL).hostname in ("127.0.0.1", "::1", "localhost"):
+            self._say(_("Listening on every interface, but this address works on this machine only, and requests for "
+                        "another one are refused. For other machines start again with "
+                        "TEMPLATEGEN_SITE_URL=http://NAME:%(port)d, where NAME is this machine's name or address for "
+                        "them.") % {"port": self._port})  # fmt: skip
+            if settings.USE_SANDBOX:
+                self._say(_("The sandbox listens on this machine only: other machines' browsers cannot upload to it."))
         self._say(_("Ctrl-C stops everything."))
 
 
@@ -194,6 +205,19 @@ def _bracketed(host: str) -> str:
 def _address(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "127.0.0.1", parts.port or 80
+
+
+def _require_writable(folder: Path) -> None:
+    """Before anything is begun: a folder that can be read only fails late, in some child's log."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise CommandError(
+            _("The data folder %(folder)s cannot be written: %(problem)s. Let this user write it, or name another one "
+              "with TEMPLATEGEN_DATA.") % {"folder": folder, "problem": problem.strerror}
+        ) from None  # fmt: skip
 
 
 def _require_free_ports(host: str, port: int) -> None:
@@ -252,12 +276,8 @@ def _sandbox() -> Any:
 
 
 def _web(host: str, port: int) -> Any:
-    arguments = [
-        "-m", "gunicorn", "templategen.wsgi", "--bind", f"{_bracketed(host)}:{port}", "--worker-class", "gthread",
-        "--workers", "2", "--threads", "8", "--timeout", "60", "--graceful-timeout", "4", "--keep-alive", "5",
-        "--log-level", "warning", "--no-control-socket",
-    ]  # fmt: skip
-    if Path("/dev/shm").is_dir():  # noqa: S108 -- gunicorn makes an unlinked file of its own in it
-        # A heartbeat file on a slow disk makes gunicorn think its workers hang.
-        arguments += ["--worker-tmp-dir", "/dev/shm"]  # noqa: S108
+    arguments = (
+        "-m", "gunicorn", "-c", "python:templategen.gunicorn_config", "templategen.wsgi",
+        "--bind", f"{_bracketed(host)}:{port}", "--graceful-timeout", "4",
+    )  # fmt: skip
     return python("web", *arguments, stop_seconds=8)
