@@ -48,6 +48,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def control(port: int, method: str, path: str, content: object = None) -> Any:
+    """One control call to the sandbox on a port; raises ValueError when it refuses."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        body = json.dumps(content if content is not None else {})
+        connection.request(method, f"/_sandbox/{path}", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ValueError(found)
+    return found
+
+
 class Sandbox:
     """One sandbox process with its data folder. `restart` keeps port, data and settings."""
 
@@ -175,14 +190,4 @@ class Sandbox:
 
     def control(self, method: str, path: str, content: object = None) -> Any:
         """One control call."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            body = json.dumps(content if content is not None else {})
-            connection.request(method, f"/_sandbox/{path}", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            found = json.loads(answer.read())
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise ValueError(found)
-        return found
+        return control(self.port, method, path, content)
