@@ -219,3 +219,20 @@ def test_a_unit_that_systemd_kills_after_its_bound_leaves_nothing(site: Site) ->
             os.kill(pid, signal.SIGKILL)
         worker.wait()
         wait_until(lambda: not processes_of(site.data), seconds=5, what="the end of all")
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_the_unit_files_are_ones_that_systemd_takes(name: str, tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if not analyze:
+        pytest.skip("systemd-analyze is not installed")
+    unit = f"templategen-{name}.service"
+    text = (ROOT / "docs" / "systemd" / unit).read_text()
+    # Verified together with what it names: the paths of a site become ones that are here.
+    text = text.replace("/srv/templategen/venv", sys.prefix).replace("/srv/templategen", str(ROOT))
+    (tmp_path / unit).write_text(text.replace("User=templategen", "User=root"))
+    verified = subprocess.run(
+        [analyze, "verify", "--man=no", str(tmp_path / unit)], capture_output=True, text=True, check=False, timeout=30
+    )
+    ours = [line for line in verified.stderr.splitlines() if "templategen" in line]
+    assert (verified.returncode, ours) == (0, []), verified.stderr
