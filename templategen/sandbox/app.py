@@ -113,7 +113,7 @@ class App:
         """The names under which a fault may wait for this request."""
         if is_api:
             place = self.dashscope.place(request)
-            return [place] if place else []
+            return ["api", place] if place else []
         if request.method == "OPTIONS":
             return []
         places = ["oss"]

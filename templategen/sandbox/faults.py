@@ -8,7 +8,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 PLACES = frozenset(
-    ["submit", "get", "list", "cancel", "task", "oss", "oss-put", "oss-part", "oss-get", "oss-head", "oss-complete"]
+    [
+        "api",
+        "submit",
+        "get",
+        "list",
+        "cancel",
+        "task",
+        "oss",
+        "oss-put",
+        "oss-part",
+        "oss-get",
+        "oss-head",
+        "oss-complete",
+    ]
 )
 KINDS = frozenset(["refuse", "slow", "answer_late", "lose_answer", "make_later", "status", "fail", "forget", "drop"])
 _TASK_KINDS = frozenset({"fail", "forget", "slow"})

@@ -188,6 +188,12 @@ def test_a_fault_may_happen_by_chance_and_the_seed_says_when(tmp_path_factory: p
     assert 5 <= seen[0].count(429) <= 35
 
 
+def test_a_fault_may_be_meant_for_every_call(api: DashScope) -> None:
+    api.sandbox.fault("api", "status", status=500, times=None)
+    calls = (api.submit, lambda: api.get("x"), api.list, lambda: api.cancel("x"))
+    assert [call().status_code for call in calls] == [500] * 4
+
+
 def test_a_counted_fault_by_chance_counts_only_when_it_happens(api: DashScope) -> None:
     api.sandbox.fault("get", "status", status=500, probability=0.5, times=3)
     assert [api.get("x").status_code for _ in range(100)].count(500) == 3
