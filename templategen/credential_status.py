@@ -4,21 +4,22 @@ The only writer of CredentialStatus. Every change is one conditional update, so 
 """
 
 import logging
-import random
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
+from templategen import policy
+from templategen.clients.dashscope import RefusedError
 from templategen.models import CredentialStatus
+from templategen.policy import Verdict
 
 logger = logging.getLogger(__name__)
 
 SITE = "site"
 # A paused credential is tried ever more seldom, up to this.
 _LONGEST_PROBE_WAIT = timedelta(hours=1)
-_FIRST_HOLD, _LONGEST_HOLD = timedelta(seconds=5), timedelta(minutes=5)
 
 
 def key_of(credential_id: int | None) -> str:
@@ -84,15 +85,20 @@ def resume(credential_id: int | None) -> bool:
 def hold_submits(credential_id: int | None, *, retry_after: float | None) -> None:
     """Throttled: wait as long as the answer says, else ever longer, with jitter (alibaba.md 5, 429)."""
     status = status_of(credential_id)
-    until = timezone.now() + _hold(status.throttles, retry_after)
+    until = timezone.now() + policy.back_off(status.throttles, retry_after=retry_after)
     CredentialStatus.objects.filter(pk=status.pk).update(submits_held_until=until, throttles=F("throttles") + 1)
 
 
 def hold_looks(credential_id: int | None, *, retry_after: float | None) -> None:
     """The same for looks."""
     status = status_of(credential_id)
-    until = timezone.now() + _hold(status.throttles, retry_after)
+    until = timezone.now() + policy.back_off(status.throttles, retry_after=retry_after)
     CredentialStatus.objects.filter(pk=status.pk).update(looks_held_until=until, throttles=F("throttles") + 1)
+
+
+def learn_page_size(credential_id: int | None, rows: int, *, now: datetime) -> None:
+    """How many rows of the task list a page was found to hold at most (its limit is not documented)."""
+    CredentialStatus.objects.filter(pk=status_of(credential_id).pk).update(page_size=rows, page_size_at=now)
 
 
 def went_well(credential_id: int | None) -> None:
@@ -103,8 +109,16 @@ def went_well(credential_id: int | None) -> None:
         )
 
 
-def _hold(throttles: int, retry_after: float | None) -> timedelta:
-    if retry_after is not None:
-        return timedelta(seconds=retry_after)
-    wait: timedelta = min(_FIRST_HOLD * 2 ** min(throttles, 10), _LONGEST_HOLD)
-    return wait * random.uniform(1.0, 1.5)  # noqa: S311
+def refused(credential_id: int | None, problem: RefusedError, *, looking: bool = False) -> Verdict:
+    """Pause or hold back the credential as the table of codes says; what it says, for the row's part.
+
+    ``looking``: a look or a list was refused, not a submit.
+    """
+    found = policy.verdict_on_look(problem) if looking else policy.verdict(problem)
+    if found is Verdict.PAUSE:
+        pause(credential_id, code=problem.code, message=problem.message, request_id=problem.request_id)
+        if looking:
+            hold_looks(credential_id, retry_after=None)
+    elif found is Verdict.LATER:
+        (hold_looks if looking else hold_submits)(credential_id, retry_after=problem.retry_after)
+    return found

@@ -30,6 +30,21 @@ _ADMIN = _("Nothing to do for you: it goes on by itself once the site's administ
 _UNREADABLE = _("Alibaba could not fetch the video.")
 _FIRST_FRAME = _("Alibaba refused the first frame.")
 
+_MAY_BE_BILLED = _("Try again; it may be billed once more.")
+_RIGHTS = ErrorText(
+    _("Waiting: Alibaba refused the site's request."),
+    _("The site's key lacks a right: to the model, the workspace or the application."),
+    _ADMIN,
+)
+_NO_MODEL = ErrorText(
+    _("Waiting: Alibaba does not know what was asked for."),
+    _("The address, the workspace or the model's name in the site's settings is wrong, or the model is retired."),
+    _ADMIN,
+)
+_OVERDUE = ErrorText(_("Waiting: the site's Alibaba account is overdue."), _("A bill is open at Alibaba."), _ADMIN)
+_SLOWER = ErrorText(_("Alibaba asked to wait."), _("Too many requests at once."), _("It is tried again by itself."))
+_INTERNAL = ErrorText(_("Alibaba failed."), _("An error inside the service."), _MAY_BE_BILLED)
+
 _BY_CODE: dict[str, ErrorText] = {
     # --- ours ---
     "limits": ErrorText(
@@ -63,12 +78,20 @@ _BY_CODE: dict[str, ErrorText] = {
     "unconfirmed": ErrorText(
         _("It was sent to Alibaba, and no answer came."),
         _("It may have been taken, and billed, or not. It is not sent a second time blindly."),
-        _("Alibaba's list of tasks is being looked through; this takes some minutes. The other templates wait."),
+        _("Alibaba's list of tasks is being looked through. This takes up to half an hour, and the others wait."),
     ),
     "unconfirmed.person": ErrorText(
         _("It was sent to Alibaba, no answer came, and the list of tasks does not tell."),
         _("It may have been taken, and billed, or not."),
-        _("Look into Alibaba's console. Then send it again (it may be paid for twice), or give it up."),
+        _(
+            "Choose its task among those that were found or in Alibaba's console; or send it again (it may be paid for "
+            "twice), or give it up."
+        ),
+    ),
+    "cancel.late": ErrorText(
+        _("It could not be canceled."),
+        _("Alibaba had begun with it before the wish arrived; what is being made is also billed."),
+        _("Wait for the result; it appears here."),
     ),
     "lost": ErrorText(
         _("Alibaba no longer knows the task."),
@@ -151,12 +174,49 @@ _BY_CODE: dict[str, ErrorText] = {
     "IPInfringementSuspect": ErrorText(
         _("Alibaba's content review refused the video."), _("It may show somebody else's property."), _OTHER_CLIP
     ),
+    "UnsupportedOperation": ErrorText(
+        _("Alibaba refused what was asked."),
+        _("The task is no longer where this could be done."),
+        _("Look at its present state."),
+    ),
+    # --- the site's key, rights and bill: the credential is paused ---
     "InvalidApiKey": ErrorText(_("Waiting: the site's key is not taken."), _("Alibaba refused the API key."), _ADMIN),
-    "Arrearage": ErrorText(
-        _("Waiting: the site's Alibaba account is overdue."), _("A bill is open at Alibaba."), _ADMIN
+    "NOT AUTHORIZED": _RIGHTS,
+    "AccessDenied": _RIGHTS,
+    "AccessDenied.Unpurchased": ErrorText(
+        _("Waiting: the service is not activated."), _("Model Studio is not activated in the Alibaba account."), _ADMIN
+    ),
+    "Model.AccessDenied": _RIGHTS,
+    "App.AccessDenied": _RIGHTS,
+    "Workspace.AccessDenied": _RIGHTS,
+    "ModelNotFound": _NO_MODEL,
+    "model_not_supported": _NO_MODEL,
+    "WorkSpaceNotFound": _NO_MODEL,
+    "NotFound": _NO_MODEL,
+    "Arrearage": _OVERDUE,
+    "PrepaidBillOverdue": _OVERDUE,
+    "PostpaidBillOverdue": _OVERDUE,
+    "CommodityNotPurchased": ErrorText(
+        _("Waiting: the service is not bought."), _("The Alibaba account has not bought the model's service."), _ADMIN
     ),
     "AllocationQuota.FreeTierOnly": ErrorText(
         _("Waiting: the free quota is used up."), _("The Alibaba account is set to use its free quota only."), _ADMIN
+    ),
+    # --- limits: the credential waits ---
+    "Throttling": _SLOWER,
+    "Throttling.RateQuota": _SLOWER,
+    "Throttling.BurstRate": _SLOWER,
+    "Throttling.AllocationQuota": _SLOWER,
+    # --- the service itself ---
+    "InternalError": _INTERNAL,
+    "InternalError.Upload": _INTERNAL,
+    "InternalError.FileUpload": _INTERNAL,
+    "SystemError": _INTERNAL,
+    "ModelServiceFailed": _INTERNAL,
+    "ModelServingError": _INTERNAL,
+    "ModelUnavailable": _INTERNAL,
+    "RequestTimeOut": ErrorText(
+        _("Alibaba gave up."), _("The request took too long inside the service."), _MAY_BE_BILLED
     ),
     "InternalError.Timeout": ErrorText(
         _("Alibaba gave up."), _("The task had no result within 3 hours."), _("Try again: it may be billed once more.")
@@ -169,16 +229,11 @@ _BY_CODE: dict[str, ErrorText] = {
 }
 
 _BY_FAMILY: list[tuple[str, ErrorText]] = [
-    (
-        "Throttling",
-        ErrorText(_("Alibaba asked to wait."), _("Too many requests at once."), _("It is tried again by itself.")),
-    ),
+    ("Throttling", _SLOWER),
     ("InvalidURL", ErrorText(_UNREADABLE, _("The address did not work for Alibaba."), _TRY_AGAIN)),
     ("InvalidFile", ErrorText(_("Alibaba refused the video."), _("It breaks a rule of the service."), _OTHER_CLIP)),
-    (
-        "InternalError",
-        ErrorText(_("Alibaba failed."), _("An error inside the service."), _("Try again; it may be billed once more.")),
-    ),
+    ("AccessDenied", _RIGHTS),
+    ("InternalError", _INTERNAL),
 ]
 _SITE = ErrorText(
     _("Waiting: Alibaba refused the site's request."),
@@ -194,15 +249,16 @@ _OTHER = ErrorText(
 
 def explain(template: ActionTemplate) -> ErrorText | None:
     """The texts for a row on which something went wrong; None where nothing did."""
-    code = template.error_code
-    if not code:
+    if not template.error_code:
         return None
+    return explain_code(template.error_code) or (_SITE if template.state == State.QUEUED else _OTHER)
+
+
+def explain_code(code: str) -> ErrorText | None:
+    """The texts for a code, as on a paused credential; None for one that has no words of its own."""
     if code in _BY_CODE:
         return _BY_CODE[code]
-    for family, text in _BY_FAMILY:
-        if code.startswith(family):
-            return text
-    return _SITE if template.state == State.QUEUED else _OTHER
+    return next((text for family, text in _BY_FAMILY if code.startswith(family)), None)
 
 
 def known_codes() -> frozenset[str]:

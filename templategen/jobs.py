@@ -5,7 +5,7 @@ import logging
 from django.db import DatabaseError
 from django.utils import timezone
 
-from templategen import pipeline
+from templategen import actions, pipeline
 from templategen.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -19,6 +19,11 @@ def check(*, template_pk: int) -> None:
 def launch(*, template_pk: int, token: str) -> None:
     """Submit a claimed template."""
     pipeline.launch(template_pk=template_pk, token=token)
+
+
+def cancel(*, template_pk: int) -> None:
+    """Cancel a task that somebody wanted stopped while its submit was under way."""
+    actions.carry_out_cancel(template_pk=template_pk)
 
 
 def heartbeat() -> None:

@@ -130,6 +130,12 @@ class ActionTemplate(models.Model):
     # Tasks of an unanswered submit's time that no row of ours owns, for a person to choose from: dicts with task_id,
     # status, made_at (ISO 8601), request_id.
     found = models.JSONField(default=list)
+    # How far the search for an unanswered submit is (reconcile.py): since when the list was seen whole and without it.
+    search = models.JSONField(default=dict)
+    # Somebody wants it stopped while a call is under way: done as soon as it is known what there is to stop.
+    cancel_wanted_at = models.DateTimeField(null=True)
+    # When the sweep last told the queue about it: messages must not pile up.
+    rung_at = models.DateTimeField(null=True)
 
     # --- what came of it ---
     # Opaque text without a published grammar (docs/alibaba.md 8): room for far more than was ever seen.
@@ -260,6 +266,8 @@ class Event(models.Model):
         DELETED = "deleted", _("Deleted")
         RESTORED = "restored", _("Restored")
         TASK_FOUND = "task", _("Task found")
+        CANCEL_WANTED = "cancel", _("Cancel asked for")
+        LOOK_WANTED = "look", _("Look asked for")
 
     template = models.ForeignKey(ActionTemplate, on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(max_length=10, choices=Kind)

@@ -24,21 +24,23 @@ class State(models.TextChoices):
 # Every legal move. A move is compare-and-set (models.ActionTemplate.move) and leaves an Event.
 MOVES: dict[State, frozenset[State]] = {
     State.UPLOADING: frozenset({State.CHECKING, State.CANCELED}),
-    State.CHECKING: frozenset({State.QUEUED, State.BLOCKED}),
+    State.CHECKING: frozenset({State.QUEUED, State.BLOCKED, State.CANCELED}),
     # To QUEUED when what blocked has passed (quota); to CHECKING when a check that could not be done is asked again.
     State.BLOCKED: frozenset({State.QUEUED, State.CHECKING, State.CANCELED}),
     State.QUEUED: frozenset({State.SUBMITTING, State.CANCELED}),
-    # To QUEUED: provably never sent, or refused for a passing cause.
-    State.SUBMITTING: frozenset({State.PENDING, State.QUEUED, State.FAILED, State.UNCONFIRMED}),
-    # To PENDING: found in the task list, or the answer came late. To QUEUED, CANCELED: a person's decision only.
-    State.UNCONFIRMED: frozenset({State.PENDING, State.QUEUED, State.CANCELED}),
+    # To QUEUED: provably never sent, or refused for a passing cause. To CANCELED: the same, and somebody wants it so.
+    State.SUBMITTING: frozenset({State.PENDING, State.QUEUED, State.FAILED, State.UNCONFIRMED, State.CANCELED}),
+    # To PENDING: found in the task list, or the answer came late. To QUEUED: proved absent, refused late, or a
+    # person's decision. To FAILED: refused late. To CANCELED: as to QUEUED, and somebody wants it so.
+    State.UNCONFIRMED: frozenset({State.PENDING, State.QUEUED, State.FAILED, State.CANCELED}),
     State.PENDING: frozenset({State.RUNNING, State.READY, State.FAILED, State.LOST, State.CANCELED}),
     State.RUNNING: frozenset({State.READY, State.FAILED, State.LOST, State.CANCELED}),
     State.READY: frozenset(),
     State.FAILED: frozenset({State.QUEUED}),
     # Looked at for as long as the service may still have it: its ID exists nowhere else.
     State.LOST: frozenset({State.QUEUED, State.RUNNING, State.READY, State.FAILED, State.CANCELED}),
-    State.CANCELED: frozenset({State.QUEUED}),
+    # To CHECKING where it was canceled before its check was done.
+    State.CANCELED: frozenset({State.QUEUED, State.CHECKING}),
 }
 
 # Nothing happens to these by itself: the page need not ask about them again.
@@ -51,8 +53,10 @@ WATCHED = frozenset({State.PENDING, State.RUNNING})
 LOOKED_AT = WATCHED | {State.LOST}
 # A person may try again without a new upload (a new attempt).
 RETRYABLE = frozenset({State.BLOCKED, State.FAILED, State.LOST, State.CANCELED})
-# A person may stop it: nothing has begun that would be paid for.
-CANCELABLE = frozenset({State.UPLOADING, State.QUEUED, State.PENDING})
+# A person may stop it: nothing runs yet. Where a call is under way the wish is remembered (actions/cancel.py).
+CANCELABLE = frozenset(
+    {State.UPLOADING, State.CHECKING, State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.PENDING}
+)
 # A person may delete it: no task is under way whose ID could be lost.
 DELETABLE = frozenset({State.BLOCKED, State.READY, State.FAILED, State.LOST, State.CANCELED})
 # An answer that never came: a person may decide, once the machine has given up looking for it.

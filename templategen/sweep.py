@@ -1,16 +1,20 @@
 """One pass over what should be moving and is not: lost messages, dead workers, abandoned uploads, old trash."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib import import_module
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
+from django.db.models import Q
 from django_q.tasks import queue_size
 
-from templategen import actions, pipeline
+from templategen import actions, alarms, pipeline
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
-from templategen.models import ActionTemplate, Clip
+from templategen.models import ActionTemplate, Clip, TemplateQuerySet
 from templategen.states import DELETABLE, State
 
 logger = logging.getLogger(__name__)
@@ -20,32 +24,67 @@ _AT_ONCE = 200
 _CALLS_AT_ONCE = 10
 # With so many messages waiting, one that is missing would only wait behind them.
 _LONG_QUEUE = 100
+# A message just sent is on its way; one that was rung again lies in the queue or in a worker's hands for so long.
+_ON_ITS_WAY, _RUNG_AGAIN, _RUNG_LONG_AGO = timedelta(seconds=10), timedelta(seconds=60), timedelta(minutes=10)
+_HOURLY = 3600
 
 
-def once(*, now: datetime) -> None:
-    """Everything the sweep does. One step that fails keeps no other from being done."""
-    for step in (_ring_for_checks, _unsent_claims, _unanswered, _abandoned_uploads, _trash, _discarded_clips):
+def once(*, now: datetime) -> dict[str, int]:
+    """Everything the sweep does; how much of each. One step that fails keeps no other from being done."""
+    done: dict[str, int] = {}
+    for name, step in _STEPS.items():
         try:
-            step(now)
+            done[name] = step(now)
         except Exception:
-            logger.exception("sweep failed", extra={"step": step.__name__})
+            logger.exception("sweep failed", extra={"step": name})
+    return done
 
 
-def _ring_for_checks(now: datetime) -> None:
+# --- lost messages ---
+
+
+def _checks_rung(now: datetime) -> int:
     """Uploaded clips that nobody checks: the message was lost, or the worker died, or OSS was away."""
-    if queue_size() > _LONG_QUEUE:
-        return
-    # Just finished uploads have their message under way.
-    due = ActionTemplate.objects.filter(state=State.CHECKING, next_look_at__lte=now - timedelta(seconds=10))
-    for template_pk in due.order_by("next_look_at").values_list("pk", flat=True)[:_LONG_QUEUE]:
-        actions.ring("check", template_pk=template_pk)
+    due = ActionTemplate.objects.filter(state=State.CHECKING, next_look_at__lte=now - _ON_ITS_WAY)
+    return _ring(due.order_by("next_look_at"), now, lambda row: actions.ring("check", template_pk=row.pk))
 
 
-def _unsent_claims(now: datetime) -> None:
-    """A launch whose message was lost: nothing was sent yet, so the claim is simply given back."""
+def _launches_rung(now: datetime) -> int:
+    """Claims whose launch did not begin; later they are given back (``_claims_given_back``)."""
+    due = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at=None, claimed_at__lte=now - _ON_ITS_WAY)
+    return _ring(due, now, lambda row: actions.ring("launch", template_pk=row.pk, token=row.claim_token))
+
+
+def _cancels_rung(now: datetime) -> int:
+    """Tasks that somebody wanted canceled before they were known."""
+    due = ActionTemplate.objects.filter(state=State.PENDING, cancel_wanted_at__lte=now - _ON_ITS_WAY)
+    return _ring(due, now, lambda row: actions.ring("cancel", template_pk=row.pk))
+
+
+def _ring(due: TemplateQuerySet, now: datetime, ring: Callable[[ActionTemplate], None]) -> int:
+    """Tell the queue of each again, unless it was told lately: messages must not pile up behind a slow worker."""
+    waiting = queue_size()
+    # An empty queue has lost what is still due; a long one may hold it far behind.
+    apart = _ON_ITS_WAY if waiting == 0 else _RUNG_AGAIN if waiting <= _LONG_QUEUE else _RUNG_LONG_AGO
+    silent = due.filter(Q(rung_at=None) | Q(rung_at__lte=now - apart))
+    if waiting > _LONG_QUEUE:
+        silent = silent.filter(changed_at__lte=now - _RUNG_LONG_AGO)
+    rows = list(silent[:_LONG_QUEUE])
+    for row in rows:
+        with transaction.atomic():
+            if ActionTemplate.objects.filter(pk=row.pk, rung_at=row.rung_at).update(rung_at=now):
+                ring(row)
+    return len(rows)
+
+
+# --- dead workers ---
+
+
+def _claims_given_back(now: datetime) -> int:
+    """A launch that never began: nothing was sent, so the claim is simply given back."""
     bound = now - timedelta(seconds=settings.LAUNCH_LEASE_SECONDS)
     stale = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at=None, claimed_at__lte=bound)
-    for template in stale[:_AT_ONCE]:
+    return sum(
         template.move(
             State.QUEUED,
             guard={"sent_at": None, "claim_token": template.claim_token},
@@ -53,41 +92,54 @@ def _unsent_claims(now: datetime) -> None:
             next_look_at=now,
             detail={"decision": "launch never began"},
         )
+        for template in stale[:_AT_ONCE]
+    )
 
 
-def _unanswered(now: datetime) -> None:
-    """The worker died in the middle of the paid call: it may have been made."""
-    bound = now - 2 * timedelta(seconds=settings.DASHSCOPE_TIMEOUT_SECONDS) - timedelta(seconds=30)
-    for template in ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at__lte=bound)[:_AT_ONCE]:
+def _calls_without_an_answer(now: datetime) -> int:
+    """The worker died, or was stopped, in the middle of the paid call: it may have been made."""
+    longest = 2 * settings.DASHSCOPE_TIMEOUT_SECONDS + settings.LAUNCH_LEASE_SECONDS / 2
+    old = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at__lte=now - timedelta(seconds=longest))
+    return sum(
         pipeline.mark_unconfirmed(template, template.claim_token, message="the worker stopped before the answer")
+        for template in old[:_AT_ONCE]
+    )
 
 
-def _abandoned_uploads(now: datetime) -> None:
+# --- what nobody wants any more ---
+
+
+def _uploads_expired(now: datetime) -> int:
     """OSS throws unfinished uploads away after a day (setup_oss); the rows go too."""
     old = ActionTemplate.objects.select_related("clip").filter(
         state=State.UPLOADING, created_at__lte=now - timedelta(days=settings.UPLOAD_DAYS)
     )
+    count = 0
     for template in old[:_CALLS_AT_ONCE]:
         try:
-            actions.cancel(template, by=None)
+            count += actions.cancel(template, by=None)
         except actions.ActionError:
             # Its owner was faster.
             continue
-    _left_parts()
+    return count
 
 
-def _left_parts() -> None:
+def _parts_thrown_away(_now: datetime) -> int:
     """Uploads canceled while OSS was away: their parts are billed until they are thrown away."""
     left = ActionTemplate.objects.select_related("clip").filter(state=State.CANCELED, deleted_at__isnull=False)
+    count = 0
     for template in left.filter(clip__stored_at=None).exclude(clip__upload_id="")[:_CALLS_AT_ONCE]:
         if not actions.abort_upload(template.clip):
-            return
+            break
+        count += 1
+    return count
 
 
-def _trash(now: datetime) -> None:
+def _trash(now: datetime) -> int:
     """Remove for good what was deleted TRASH_DAYS ago, unless it is restored in this very moment."""
     bound = now - timedelta(days=settings.TRASH_DAYS)
     old = ActionTemplate.objects.filter(deleted_at__lte=bound, state__in=DELETABLE)
+    count = 0
     for template in old[:_AT_ONCE]:
         with transaction.atomic():
             mine = ActionTemplate.objects.select_for_update().filter(
@@ -96,16 +148,55 @@ def _trash(now: datetime) -> None:
             if not mine.delete()[0]:
                 continue
             Clip.objects.filter(pk=template.clip_id, templates=None).update(discarded_at=now)
+        count += 1
         logger.info("removed for good", extra={"template": template.public_id, "template_id": template.template_id})
+    return count
 
 
-def _discarded_clips(_now: datetime) -> None:
+def _discarded_clips(_now: datetime) -> int:
     """The objects of clips whose template is gone; the row goes last, so that no object is forgotten."""
+    count = 0
     for clip in Clip.objects.filter(discarded_at__isnull=False)[:_CALLS_AT_ONCE]:
         try:
             # Also where we never saw it stored: a completion whose answer was lost may have made the object.
             storage().delete(*filter(None, [clip.object_key, clip.poster_key]))
         except StorageError as problem:
             logger.warning("removing a clip failed", extra={"clip": clip.pk, "code": problem.code})
-            return
+            break
         clip.delete()
+        count += 1
+    return count
+
+
+# --- what people and tables should know ---
+
+
+def _results_unread(now: datetime) -> int:
+    """The alarm: results that are gone soon, or may be. Once an hour at most."""
+    count = alarms.unread(now).count()
+    if count and cache.add("sweep.alarm", 1, _HOURLY):
+        first = list(alarms.unread(now).order_by("sent_at").values_list("public_id", flat=True)[:5])
+        logger.error("results not read for long", extra={"count": count, "templates": [str(one) for one in first]})
+    return count
+
+
+def _queue_rows_pruned(now: datetime) -> int:
+    """What the queue's and the sessions' tables keep for nobody. Once an hour."""
+    if not cache.add("sweep.pruned", 1, _HOURLY):
+        return 0
+    return int(import_module("templategen.housekeeping").prune_queue(now) or 0)
+
+
+_STEPS: dict[str, Callable[[datetime], int]] = {
+    "checks_rung": _checks_rung,
+    "launches_rung": _launches_rung,
+    "cancels_rung": _cancels_rung,
+    "claims_given_back": _claims_given_back,
+    "calls_without_an_answer": _calls_without_an_answer,
+    "uploads_expired": _uploads_expired,
+    "parts_thrown_away": _parts_thrown_away,
+    "removed_from_trash": _trash,
+    "objects_removed": _discarded_clips,
+    "results_unread": _results_unread,
+    "queue_rows_pruned": _queue_rows_pruned,
+}

@@ -4,7 +4,8 @@ Called by pages, jobs and commands alike. Rows are written in short transactions
 Expected failures are ActionError and its kinds, with a text for people; each interface turns them into its own form.
 """
 
-from templategen.actions.decide import cancel, delete, rename, restore, resubmit, retry
+from templategen.actions.cancel import cancel, carry_out_cancel
+from templategen.actions.decide import delete, rename, restore, retry
 from templategen.actions.errors import (
     ActionError,
     IncompleteError,
@@ -15,6 +16,7 @@ from templategen.actions.errors import (
 )
 from templategen.actions.names import clean_file_name, clean_name
 from templategen.actions.queue import ring
+from templategen.actions.undecided import adopt, look_again, resubmit
 from templategen.actions.upload import (
     PART_SIZE,
     UploadProgress,
@@ -36,12 +38,15 @@ __all__ = [
     "StorageTroubleError",
     "UploadProgress",
     "abort_upload",
+    "adopt",
     "begin_upload",
     "cancel",
+    "carry_out_cancel",
     "clean_file_name",
     "clean_name",
     "delete",
     "finish_upload",
+    "look_again",
     "rename",
     "restore",
     "resubmit",

@@ -37,9 +37,15 @@ def storage() -> Storage:
     )
 
 
+def dashscope(credential_id: int | None = None) -> DashScope:
+    """A credential's view of DashScope (None: the site's key); one client a process."""
+    if credential_id is not None:
+        raise LookupError("no credential but the site's is known")
+    return _site_dashscope()
+
+
 @cache
-def dashscope() -> DashScope:
-    """The site's key at DashScope; one client a process."""
+def _site_dashscope() -> DashScope:
     return DashScope(
         base_url=settings.DASHSCOPE_BASE_URL,
         api_key=settings.DASHSCOPE_API_KEY,
@@ -53,4 +59,4 @@ def dashscope() -> DashScope:
 def forget() -> None:
     """Build anew at the next use: tests change the settings."""
     storage.cache_clear()
-    dashscope.cache_clear()
+    _site_dashscope.cache_clear()

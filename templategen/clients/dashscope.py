@@ -6,7 +6,8 @@ Facts: "API page" = animate-anyone-template-api (October 2025), "task page" = "A
 
 import math
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -29,7 +30,14 @@ class NeverSentError(DashScopeError):
 
 
 class UnknownOutcomeError(DashScopeError):
-    """The request left, no usable answer came: DashScope may have done it, or not (error page: 500, 503)."""
+    """The request left, no usable answer came: DashScope may have done it, or not (error page: 500, 503).
+
+    ``request_id`` is the answer's where one came: a task that the list shows with it is this request's.
+    """
+
+    def __init__(self, text: str = "", *, request_id: str = "") -> None:
+        super().__init__(text)
+        self.request_id = request_id
 
 
 class RefusedError(DashScopeError):
@@ -78,6 +86,10 @@ class TaskPage:
     page: int
     pages: int
     total: int
+    # The service's own clock, as its answer's Date says.
+    answered_at: datetime | None = None
+    # Whether the answer had a list in it at all, and nothing else than rows in the list.
+    readable: bool = True
 
 
 def _text(value: object, *, longest: int = 100) -> str:
@@ -104,6 +116,24 @@ def _number(value: object) -> float | None:
 def _section(answer: dict[str, Any], name: str) -> dict[str, Any]:
     section = answer.get(name)
     return section if isinstance(section, dict) else {}
+
+
+def _is_list_of_rows(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    content: dict[str, Any]
+    date: datetime | None
+
+    @property
+    def request_id(self) -> str:
+        return _text(self.content.get("request_id"))
+
+
+# Said by whatever stands before the service when it gave up waiting: the service itself may have done it.
+_UNSURE = frozenset({408, 499})
 
 
 def _never_left(problem: requests.RequestException) -> bool:
@@ -148,40 +178,50 @@ class DashScope:
             # A connection of its own: one kept open may have died unseen, and then nobody knows what became of it.
             headers={"X-DashScope-Async": "enable", "Connection": "close"},
         )
-        task = self._task(answer)
+        task = self._task(answer.content)
         if not task.task_id:
-            raise UnknownOutcomeError("a success without a task_id")
+            raise UnknownOutcomeError("a success without a task_id", request_id=answer.request_id)
         return task
 
     def get_task(self, task_id: str) -> Task:
         """The task as it is now. A task that is not there, or another account's, has status UNKNOWN (task page)."""
-        return self._task(self._call("GET", f"/tasks/{task_id}"))
+        return self._task(self._call("GET", f"/tasks/{task_id}").content)
 
     def list_tasks(
-        self, *, start: datetime | None = None, end: datetime | None = None, page: int = 1, page_size: int = 10
+        self,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        page: int = 1,
+        page_size: int = 10,
+        any_model: bool = False,
     ) -> TaskPage:
         """Tasks of this model in a window of at most 24 hours; without bounds the last 24 hours (task page).
 
         The filters' time zone is not documented; ``start`` and ``end`` go out as the clock of the zone they carry.
         """
-        params: dict[str, str | int] = {"model_name": self.model, "page_no": page, "page_size": page_size}
+        params: dict[str, str | int] = {"page_no": page, "page_size": page_size}
+        if not any_model:
+            params["model_name"] = self.model
         for name, bound in (("start_time", start), ("end_time", end)):
             if bound is not None:
                 params[name] = bound.strftime("%Y%m%d%H%M%S")
         answer = self._call("GET", "/tasks/", params=params)
-        rows = answer.get("data")
+        rows = answer.content.get("data")
         return TaskPage(
             rows=[row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [],
             page=page,
-            pages=int(_number(answer.get("total_page")) or 0),
-            total=int(_number(answer.get("total")) or 0),
+            pages=int(_number(answer.content.get("total_page")) or 0),
+            total=int(_number(answer.content.get("total")) or 0),
+            answered_at=answer.date,
+            readable=_is_list_of_rows(rows) and bool(rows or "total" in answer.content),
         )
 
     def cancel_task(self, task_id: str) -> None:
         """Take a PENDING task out of the line; RefusedError with UnsupportedOperation when it has begun (task page)."""
         self._call("POST", f"/tasks/{task_id}/cancel")
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+    def _call(self, method: str, path: str, **kwargs: Any) -> _Answer:
         try:
             response = self._session.request(method, self._base + path, **kwargs)
         except UnicodeError as problem:
@@ -200,10 +240,13 @@ class DashScope:
             if response.ok:
                 raise UnknownOutcomeError("a success without JSON")
         if response.ok:
-            return answer
+            return _Answer(answer, _date(response))
         # Matched against None nowhere: requests calls a 4xx answer "false".
-        if response.status_code >= 500 or response.is_redirect:
-            raise UnknownOutcomeError(f"{response.status_code} {_text(answer.get('code'))}".strip())
+        if response.status_code >= 500 or response.is_redirect or response.status_code in _UNSURE:
+            raise UnknownOutcomeError(
+                f"{response.status_code} {_text(answer.get('code'))}".strip(),
+                request_id=_text(answer.get("request_id")),
+            )
         raise RefusedError(
             status=response.status_code,
             code=_text(answer.get("code")),
@@ -226,6 +269,15 @@ class DashScope:
             request_id=_text(answer.get("request_id")),
             answer=answer,
         )
+
+
+def _date(response: requests.Response) -> datetime | None:
+    """When the answer was made, by the service's clock."""
+    try:
+        made = parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return made if made.tzinfo is not None else made.replace(tzinfo=UTC)
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -1,80 +1,143 @@
-"""The submit: a claimed template is sent to DashScope once, and what came of it is stored."""
+"""The submit: a claimed template is sent to DashScope once, and what came of it is stored.
+
+Three outcomes (docs/decisions/paid-calls.md): accepted; refused, or provably never sent; unknown. The row is in
+SUBMITTING, or already in UNCONFIRMED where this process was so slow that it was taken for dead: what it knows counts
+all the same, as long as the row is still this claim's.
+"""
 
 import logging
+import time
 import uuid
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.db.models import F
 from django.utils import timezone
 
-from templategen import policy
+from templategen import actions, credential_status, sender, tally
 from templategen.clients.build import dashscope, storage
 from templategen.clients.dashscope import NeverSentError, RefusedError, Task, UnknownOutcomeError
+from templategen.credentials import credential_of
 from templategen.models import ActionTemplate, Event
+from templategen.policy import Verdict, settle_time
 from templategen.states import State
 
 logger = logging.getLogger(__name__)
+
+# What a call told us exists nowhere else: a database that is away is waited for, in seconds.
+_PAUSES = (0.2, 1.0, 3.0, 8.0)
+# A claim that took longer than this until its call was frozen in between: it calls no more, in seconds.
+_FRESH_FOR = 20.0
+_AGAIN = "fresh address"
+_NO_CLAIM: dict[str, Any] = {"claim_token": "", "claimed_by": "", "sent_at": None, "call_over_at": None, "search": {}}
 
 
 def claim_submit(template: ActionTemplate, *, now: datetime) -> str | None:
     """QUEUED → SUBMITTING for one launch; its token, or None when another was first."""
     token = uuid.uuid4().hex
     won = template.move(
-        State.SUBMITTING, claim_token=token, claimed_at=now, sent_at=None, error_code="", error_message=""
+        State.SUBMITTING,
+        **_NO_CLAIM
+        | {"claim_token": token, "claimed_at": now, "credential_id": credential_of(template.account_id)}
+        | {"found": [], "rung_at": None, "submit_request_id": "", "error_code": "", "error_message": ""},
     )
     return token if won else None
 
 
 def launch(*, template_pk: int, token: str) -> None:
     """The paid call, once for each claim: ``sent_at`` is set and committed before it, by whoever comes first."""
-    now = timezone.now()
-    mine = ActionTemplate.objects.filter(
-        pk=template_pk, state=State.SUBMITTING, claim_token=token, sent_at=None
-    ).update(sent_at=now)
-    if not mine:
+    mine = ActionTemplate.objects.filter(pk=template_pk, state=State.SUBMITTING, claim_token=token, sent_at=None)
+    template = mine.select_related("clip").first()
+    if template is None:
         logger.info("stale launch left alone", extra={"template_pk": template_pk})
         return
-    template = ActionTemplate.objects.select_related("clip").get(pk=template_pk)
+    client = dashscope(template.credential_id)
     url = storage().sign_get(template.clip.object_key, seconds=settings.TASK_URL_SECONDS)
+    begun, now = _awake(), timezone.now()
+    if not mine.update(sent_at=now, claimed_by=sender.me()):
+        logger.info("stale launch left alone", extra={"template_pk": template_pk})
+        return
+    template.sent_at = now
+    if _awake() - begun > _FRESH_FOR:
+        _outcome(
+            "never sent", partial(_never_sent, template, token, message="this process was stopped before the call")
+        )
+        return
     try:
-        task = dashscope().submit_template(video_url=url)
+        task = client.submit_template(video_url=url)
     except NeverSentError as problem:
-        _back_in_line(template, token, code="dashscope.unreachable", message=str(problem), wait=policy.UNREACHABLE_WAIT)
+        _outcome("never sent", partial(_never_sent, template, token, message=str(problem)))
     except RefusedError as problem:
-        _refused(template, token, problem)
-    except UnknownOutcomeError as problem:
-        logger.warning("submit without an answer", extra={"template": template.public_id, "problem": str(problem)})
-        mark_unconfirmed(template, token, message=str(problem))
+        _outcome(problem.code or str(problem.status), partial(_refused, template, token, problem))
+    except BaseException as problem:
+        # Also when this process is told to stop in the middle of it: what it knows is that it sends no more.
+        request_id = problem.request_id if isinstance(problem, UnknownOutcomeError) else ""
+        message = str(problem) or type(problem).__name__
+        logger.warning("submit without an answer", extra={"template": template.public_id, "problem": message})
+        store = partial(mark_unconfirmed, template, token, message=message, request_id=request_id, over=True)
+        _outcome("unknown", store)
+        if not isinstance(problem, UnknownOutcomeError):
+            raise
     else:
-        _submitted(template, token, task)
+        # Paid for and nowhere else: it is in the log before the database is asked for anything.
+        logger.info("submitted", extra={"template": template.public_id, "task_id": task.task_id})
+        _outcome("accepted", partial(_submitted, template, token, task))
+
+
+def _awake() -> float:
+    """Seconds on a clock that no one sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _outcome(label: str, store: Callable[[], object]) -> None:
+    """Store what came of the call, however long the database takes to come back (within half the job's time)."""
+    for pause in (*_PAUSES, None):
+        try:
+            store()
+            break
+        except DatabaseError:
+            if pause is None:
+                raise
+            logger.exception("outcome of a submit not stored yet")
+            time.sleep(pause)
+            close_old_connections()
+    tally.count("submits", label)
+    try:
+        tally.flush()
+    except DatabaseError:
+        logger.warning("tally not written")
 
 
 def _submitted(template: ActionTemplate, token: str, task: Task) -> None:
-    """Store the task ID: paid for and nowhere else. It is in the log before the database is asked for anything."""
-    logger.info("submitted", extra={"template": template.public_id, "task_id": task.task_id})
-    if adopt(template, token, task, moved_by="answer"):
-        return
-    # This process was away for so long that the sweep took it for dead: the answer came all the same.
-    template.refresh_from_db()
-    if template.state == State.UNCONFIRMED and adopt(template, token, task, moved_by="late answer"):
+    # Or it is so already: stored by an earlier try, or found in the list while this process slept.
+    if adopt(template, token, task) or template.task_id == task.task_id:
+        credential_status.went_well(template.credential_id)
+        actions.carry_out_cancel(template_pk=template.pk)
         return
     # A person was faster. The task is ours and stays known for ours.
     logger.error("task without a row", extra={"template": template.public_id, "task_id": task.task_id})
     note_task(template, task.task_id, request_id=task.request_id)
 
 
-def adopt(template: ActionTemplate, token: str, task: Task, *, moved_by: str) -> bool:
+def adopt(template: ActionTemplate, token: str, task: Task) -> bool:
     """The claim's task is known: watch it. False when the row is no longer this claim's."""
-    return template.move(
+    return _resolve(
+        template,
+        token,
         State.PENDING,
-        guard={"claim_token": token},
         task_id=task.task_id,
         submit_request_id=task.request_id,
-        next_look_at=timezone.now() + policy.look_wait(timedelta()),
+        next_look_at=timezone.now(),
         step_tries=0,
+        found=[],
+        search={},
         error_code="",
         error_message="",
-        detail={"request_id": task.request_id, "by": moved_by},
+        detail={"request_id": task.request_id, "by": "answer"},
     )
 
 
@@ -89,47 +152,95 @@ def note_task(template: ActionTemplate, task_id: str, *, request_id: str) -> Non
     )
 
 
+def _never_sent(template: ActionTemplate, token: str, *, message: str) -> None:
+    """No connection was made: the credential waits, or every template in line would try the same in turn."""
+    credential_status.hold_submits(template.credential_id, retry_after=None)
+    _back_in_line(template, token, code="dashscope.unreachable", message=message)
+
+
 def _refused(template: ActionTemplate, token: str, problem: RefusedError) -> None:
-    """Nothing was made. A passing cause, or one that the site's administrator mends, goes back into the line."""
+    """Nothing was made, unless the code is one of the service's own failure: then it is as good as no answer."""
     detail = {"code": problem.code, "message": problem.message, "request_id": problem.request_id}
     logger.warning(
         "submit refused", extra={"template": template.public_id, **{k: detail[k] for k in ("code", "request_id")}}
     )
-    wait = policy.wait_after_refusal(problem, tries=template.step_tries)
-    if wait is not None:
-        _back_in_line(template, token, code=problem.code, message=problem.message, wait=wait)
-        return
-    template.move(
-        State.FAILED,
-        guard={"claim_token": token},
-        error_code=problem.code,
-        error_message=problem.message,
-        request_id=problem.request_id,
-        detail=detail,
-    )
+    found = credential_status.refused(template.credential_id, problem)
+    if found is Verdict.PERSON:
+        mark_unconfirmed(template, token, message=problem.code, request_id=problem.request_id, over=True)
+    elif found in {Verdict.LATER, Verdict.PAUSE}:
+        _back_in_line(template, token, code=problem.code, message=problem.message)
+    elif found is Verdict.NOW and not _had_fresh_address(template):
+        _back_in_line(template, token, code=problem.code, message=problem.message, decision=_AGAIN)
+    else:
+        _resolve(
+            template,
+            token,
+            State.FAILED,
+            error_code=problem.code or "failed",
+            error_message=problem.message,
+            request_id=problem.request_id,
+            cancel_wanted_at=None,
+            detail=detail,
+        )
 
 
-def _back_in_line(template: ActionTemplate, token: str, *, code: str, message: str, wait: timedelta) -> None:
-    template.move(
-        State.QUEUED,
-        guard={"claim_token": token},
-        claim_token="",
-        sent_at=None,
-        step_tries=template.step_tries + 1,
-        next_look_at=timezone.now() + wait,
-        error_code=code,
-        error_message=message,
-        detail={"code": code, "message": message},
-    )
+def _had_fresh_address(template: ActionTemplate) -> bool:
+    return template.events.filter(attempt=template.attempt, to=State.QUEUED, detail__decision=_AGAIN).exists()
 
 
-def mark_unconfirmed(template: ActionTemplate, token: str, *, message: str) -> bool:
-    """The call may have been made, nobody knows. Never sent again by the machine: looked for, or left to a person."""
-    return template.move(
+def _back_in_line(template: ActionTemplate, token: str, *, code: str, message: str, decision: str = "") -> None:
+    """Nothing was made: it has its old place in line (``queued_at``), or ends where somebody wanted it stopped."""
+    detail = {"code": code, "message": message} | ({"decision": decision} if decision else {})
+    values: dict[str, Any] = {
+        **_NO_CLAIM,
+        "step_tries": template.step_tries + 1,
+        "next_look_at": timezone.now(),
+        "error_code": code,
+        "error_message": message,
+    }
+    if not _resolve(template, token, State.QUEUED, guard={"cancel_wanted_at": None}, detail=detail, **values):
+        wanted = {**_NO_CLAIM, "cancel_wanted_at": None, "error_code": "", "error_message": ""}
+        _resolve(template, token, State.CANCELED, detail=detail, **wanted)
+
+
+def mark_unconfirmed(
+    template: ActionTemplate, token: str, *, message: str, request_id: str = "", over: bool = False
+) -> bool:
+    """The call may have been made, nobody knows: it is looked for in the task list (reconcile.py).
+
+    ``over``: the caller is the sender itself, or knows that it is gone: nothing is sent any more.
+    """
+    now = timezone.now()
+    known: dict[str, Any] = {"call_over_at": now} if over else {}
+    if request_id:
+        known["submit_request_id"] = request_id
+    won = template.move(
         State.UNCONFIRMED,
         guard={"claim_token": token},
         error_code="unconfirmed",
         error_message=message,
-        next_look_at=timezone.now() + policy.SETTLE_WAIT,
-        detail={"message": message},
+        next_look_at=now + settle_time() / 20,
+        search={},
+        detail={"message": message, "request_id": request_id},
+        **known,
     )
+    if not won and known:
+        # Taken for dead meanwhile: what the sender knows helps the search on.
+        same = ActionTemplate.objects.filter(pk=template.pk, state=State.UNCONFIRMED, claim_token=token)
+        same.update(version=F("version") + 1, **known)
+    return won
+
+
+def _resolve(
+    template: ActionTemplate, token: str, to: State, *, guard: dict[str, Any] | None = None, **values: Any
+) -> bool:
+    """Move the claim's row on from SUBMITTING or, meanwhile, UNCONFIRMED; False when it is no longer there."""
+    for _try in range(3):
+        if template.state in {State.SUBMITTING, State.UNCONFIRMED} and template.move(
+            to, guard={"claim_token": token, **(guard or {})}, **values
+        ):
+            return True
+        template.refresh_from_db()
+        if template.claim_token != token:
+            return False
+    return False

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from templategen import actions, jobs, pipeline, sweep
+from templategen import actions, credential_status, jobs, pipeline, sweep
 from templategen.clients.build import storage
-from templategen.models import ActionTemplate, Event
+from templategen.models import ActionTemplate, CredentialStatus, Event
 from templategen.states import State
 from tests.clips import make_clip
 from tests.people import account_of
@@ -151,9 +151,41 @@ def test_throttling_goes_back_into_the_line_and_is_tried_later(product, sandbox,
     product.one_round()
     queued.refresh_from_db()
     assert (queued.state, queued.error_code) == (State.QUEUED, "Throttling.RateQuota")
-    assert queued.next_look_at > timezone.now() + timedelta(seconds=3)
-    ActionTemplate.objects.filter(pk=queued.pk).update(next_look_at=timezone.now())
+    status = credential_status.status_of(None)
+    assert status.submits_held_until > timezone.now() + timedelta(seconds=3)
+    product.one_round()
+    queued.refresh_from_db()
+    assert queued.state == State.QUEUED
+    CredentialStatus.objects.update(submits_held_until=timezone.now())
     assert product.run_until_settled(queued).state == State.READY
+    assert credential_status.status_of(None).throttles == 0
+
+
+def test_a_wait_that_the_answer_asks_for_is_kept(product, sandbox, queued):
+    sandbox.fault("submit", "status", status=429, code="Throttling.RateQuota", retry_after=77, times=1)
+    before = timezone.now()
+    product.one_round()
+    held = credential_status.status_of(None).submits_held_until - before
+    assert timedelta(seconds=76) < held < timedelta(seconds=90)
+
+
+def test_an_address_that_alibaba_could_not_load_is_sent_once_more_with_a_fresh_one(product, sandbox, queued):
+    sandbox.fault("submit", "status", status=400, code="InvalidURL.Timeout", times=1)
+    assert product.run_until_settled(queued).state == State.READY
+    assert queued.attempt == 1
+
+
+def test_an_address_that_alibaba_could_not_load_twice_is_the_users(product, sandbox, queued):
+    sandbox.fault("submit", "status", status=400, code="InvalidURL.Timeout", times=2)
+    assert product.run_until_settled(queued).state == State.FAILED
+    assert (queued.error_code, mine(sandbox, queued)) == ("InvalidURL.Timeout", [])
+
+
+def test_a_refusal_by_the_services_own_failure_is_as_good_as_no_answer(product, sandbox, queued):
+    sandbox.fault("submit", "status", status=400, code="InternalError.Algo", times=1)
+    product.one_round()
+    queued.refresh_from_db()
+    assert queued.state == State.UNCONFIRMED
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "PostpaidBillOverdue"), (400, "Arrearage"), (401, "InvalidApiKey")])
@@ -169,6 +201,34 @@ def test_the_sites_own_trouble_pauses_everybody_and_blames_no_clip(
     assert (queued.state, queued.error_code, other.state) == (State.QUEUED, code, State.QUEUED)
     assert other.attempt == 1
     assert mine(sandbox, other) == []
+    status = credential_status.status_of(None)
+    assert status.pause_code == code
+    assert status.pause_request_id
+
+
+def test_a_paused_credential_lets_one_through_when_due_and_resumes_by_itself(
+    product, sandbox, account, owner, queued, good_clip
+):
+    place = queued.queued_at
+    sandbox.fault("submit", "status", status=400, code="Arrearage", times=2)
+    product.one_round()
+    first = credential_status.status_of(None).probe_at
+    CredentialStatus.objects.update(probe_at=timezone.now())
+    product.one_round()
+    again = credential_status.status_of(None)
+    assert (again.paused_at is not None, again.probes) == (True, 1)
+    assert again.probe_at > first
+    CredentialStatus.objects.update(probe_at=timezone.now())
+    product.run_until_settled(queued)
+    assert (queued.state, queued.queued_at) == (State.READY, place)
+    assert credential_status.paused() == []
+
+
+def test_a_paused_credential_resumes_by_a_button(product, sandbox, queued):
+    sandbox.fault("submit", "status", status=401, code="InvalidApiKey", times=1)
+    product.one_round()
+    assert credential_status.resume(None)
+    assert product.run_until_settled(queued).state == State.READY
 
 
 def test_a_refused_connection_goes_back_into_the_line(product, queued, settings, free_port):

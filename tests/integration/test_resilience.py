@@ -63,8 +63,7 @@ def test_one_step_of_the_sweep_that_breaks_keeps_no_other_from_being_done(produc
     def broken(_now):
         raise RuntimeError("odd")
 
-    broken.__name__ = "broken"
-    monkeypatch.setattr(sweep, "_ring_for_checks", broken)
+    monkeypatch.setitem(sweep._STEPS, "checks_rung", broken)
     sweep.once(now=timezone.now())
     template.refresh_from_db()
     assert template.state == State.QUEUED

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.utils.module_loading import import_string
 
-from templategen import error_texts, jobs
+from templategen import error_texts, jobs, policy
 from templategen.states import State
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -17,6 +17,8 @@ _WRITES = {"save", "create", "update", "bulk_create", "bulk_update", "get_or_cre
 _WRITERS = {
     "templategen/actions/upload.py",
     "templategen/actions/decide.py",
+    "templategen/actions/cancel.py",
+    "templategen/actions/undecided.py",
     "templategen/pipeline/check.py",
     "templategen/pipeline/submit.py",
     "templategen/pipeline/record.py",
@@ -27,6 +29,7 @@ _WRITERS = {
     "templategen/sweep.py",
     "templategen/models.py",
     "templategen/lease.py",
+    "templategen/turns.py",
     "templategen/jobs.py",
     "accounts/models.py",
     "accounts/first.py",
@@ -76,7 +79,7 @@ def test_every_job_that_is_rung_for_exists():
     rung = set()
     for _name, path in sources("templategen"):
         rung |= set(re.findall(r"\bring\(\s*\"(\w+)\"", path.read_text()))
-    assert rung >= {"check", "launch", "heartbeat"}
+    assert rung >= {"check", "launch", "cancel"}
     for job in rung:
         assert import_string(f"templategen.jobs.{job}") is getattr(jobs, job)
 
@@ -99,6 +102,10 @@ def test_every_code_that_the_product_sets_has_words():
     }
     assert ours
     assert ours <= error_texts.known_codes()
+
+
+def test_every_code_of_the_policy_has_words():
+    assert policy.known_codes() <= error_texts.known_codes()
 
 
 def test_every_state_has_a_label_and_stands_in_the_documentation():

@@ -1,0 +1,156 @@
+"""What a person decides about a task that the machine cannot tell: it is this one, send it again, look once more."""
+
+import re
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from templategen.actions.errors import NotPossibleError, RefusedError, ServiceTroubleError
+from templategen.clients.build import dashscope
+from templategen.clients.dashscope import UNKNOWN_WORD, DashScopeError, Task
+from templategen.models import ActionTemplate, Event
+from templategen.policy import skew
+from templategen.states import FOR_A_PERSON, LOOKED_AT, UNDECIDED, State
+
+# What a new attempt begins with.
+FRESH: dict[str, Any] = {
+    "claim_token": "", "claimed_at": None, "claimed_by": "", "step_tries": 0, "sent_at": None, "call_over_at": None,
+    "task_id": "", "submit_request_id": "", "unknown_since": None, "running_at": None, "looked_at": None,
+    "ended_at": None, "found": [], "search": {}, "cancel_wanted_at": None, "rung_at": None, "request_id": "",
+    "error_code": "", "error_message": "",
+}  # fmt: skip
+_KEPT: dict[str, Any] = {"deleted_at": None}
+# As it goes into an address: never a slash, nothing that has to be quoted.
+_TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def lost_race() -> NotPossibleError:
+    """Another was faster."""
+    return NotPossibleError("changed", _("It has changed meanwhile. Look at its present state and decide again."))
+
+
+def require_for_a_person(template: ActionTemplate) -> None:
+    """Nobody decides while the machine still looks for the answer: both would act on it.
+
+    Nor so soon that its task could be taken for that of the next one without an answer (reconcile.py).
+    """
+    early = template.sent_at is not None and timezone.now() - template.sent_at < 2 * skew()
+    if template.error_code != FOR_A_PERSON or early:
+        raise NotPossibleError(
+            "unconfirmed.looking",
+            _("Alibaba's list of tasks is still being looked through. Wait some minutes, then decide."),
+        )
+
+
+def adopt(template: ActionTemplate, *, task_id: str, by: User | None) -> None:
+    """The person says which task at Alibaba is this template's: one of ``template.found``, or an ID typed in.
+
+    For an UNCONFIRMED one that is left to a person, and a LOST one. Asked for once with the row's credential; then it
+    is watched like any other, and READY at the next look where it has ended. Raises RefusedError (no such ID, another
+    template's), NotPossibleError, ServiceTroubleError.
+    """
+    if template.state not in {State.UNCONFIRMED, State.LOST}:
+        raise NotPossibleError("adopt.state", _("Only an unconfirmed or lost template can be given a task."))
+    if template.state == State.UNCONFIRMED:
+        require_for_a_person(template)
+    task_id = task_id.strip()
+    if not _TASK_ID.fullmatch(task_id):
+        raise RefusedError("adopt.task_id", _("This is no task ID. Copy it whole from Alibaba's console."))
+    _require_free(template, task_id)
+    _require_known(_ask(template, task_id))
+    start = State(template.state)
+    guard = {**_KEPT, "task_id": template.task_id}
+    if start == State.UNCONFIRMED:
+        guard["error_code"] = FOR_A_PERSON
+    now = timezone.now()
+    try:
+        won = template.move(
+            State.PENDING if start == State.UNCONFIRMED else State.RUNNING,
+            by=by,
+            guard=guard,
+            task_id=task_id,
+            next_look_at=now,
+            unknown_since=None,
+            found=[],
+            search={},
+            error_code="",
+            error_message="",
+            detail={"decision": "adopted"},
+        )
+    except IntegrityError as problem:
+        raise _taken() from problem
+    if not won:
+        raise lost_race()
+
+
+def _require_free(template: ActionTemplate, task_id: str) -> None:
+    others = Event.objects.filter(task_id=task_id).exclude(template=template)
+    if others.exists() or ActionTemplate.objects.filter(task_id=task_id).exclude(pk=template.pk).exists():
+        raise _taken()
+
+
+def _taken() -> RefusedError:
+    return RefusedError("adopt.taken", _("This task belongs to another template. Choose another task."))
+
+
+def _ask(template: ActionTemplate, task_id: str) -> Task:
+    try:
+        return dashscope(template.credential_id).get_task(task_id)
+    except DashScopeError as problem:
+        raise ServiceTroubleError(
+            "dashscope", _("Alibaba did not answer, so the task could not be looked at. Try again in a moment.")
+        ) from problem
+
+
+def _require_known(task: Task) -> None:
+    if task.status in {UNKNOWN_WORD, ""}:
+        raise RefusedError(
+            "adopt.unknown",
+            _("Alibaba does not know this task: it ended more than a day ago, or another Alibaba account made it."),
+        )
+    if task.succeeded and not task.template_id:
+        raise RefusedError("adopt.other_kind", _("This task made something else than a template. Choose another task."))
+
+
+def resubmit(template: ActionTemplate, *, by: User | None) -> None:
+    """Send an unconfirmed template again by a person's decision: it may be paid for twice."""
+    if template.state not in UNDECIDED:
+        raise NotPossibleError("resubmit.state", _("Only an unconfirmed template can be sent again like this."))
+    require_for_a_person(template)
+    now = timezone.now()
+    if not template.move(
+        State.QUEUED,
+        by=by,
+        guard={**_KEPT, "error_code": FOR_A_PERSON},
+        **FRESH,
+        attempt=template.attempt + 1,
+        queued_at=now,
+        next_look_at=now,
+        detail={"decision": "sent again"},
+    ):
+        raise lost_race()
+
+
+def look_again(template: ActionTemplate, *, by: User | None = None) -> None:
+    """Look at its task, or through the task list, at the next occasion. Raises NotPossibleError.
+
+    An unconfirmed one that is left to a person is looked for once more, and comes back to the person with what the
+    list then shows.
+    """
+    if template.state not in LOOKED_AT | UNDECIDED:
+        raise NotPossibleError("look.state", _("There is nothing at Alibaba to look at in its present state."))
+    now = timezone.now()
+    values: dict[str, Any] = {"next_look_at": now}
+    if template.state == State.UNCONFIRMED:
+        values["error_code"] = "unconfirmed"
+    with transaction.atomic():
+        same = ActionTemplate.objects.filter(pk=template.pk, state=template.state, task_id=template.task_id)
+        if not same.update(version=F("version") + 1, **values):
+            raise lost_race()
+        Event.objects.create(template=template, kind=Event.Kind.LOOK_WANTED, by=by, attempt=template.attempt, at=now)
+    for name, value in values.items():
+        setattr(template, name, value)

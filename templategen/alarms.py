@@ -1,0 +1,22 @@
+"""Results that may be gone soon: DashScope keeps them about 24 hours (alibaba.md 3.1), and nobody else has them."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
+from templategen.models import ActionTemplate, TemplateQuerySet
+from templategen.states import WATCHED, State
+
+# After this long there is nothing left to be read: a lost one is then lost for good, which is no alarm any more.
+_KEPT = timedelta(hours=25)
+
+
+def unread(now: datetime) -> TemplateQuerySet:
+    """Templates whose task ended more than RETENTION_ALARM_HOURS ago, or may have, and whose result is not read yet."""
+    bound = now - timedelta(hours=settings.RETENTION_ALARM_HOURS)
+    seen_last = Q(looked_at__lte=bound) | Q(looked_at=None, sent_at__lte=bound)
+    open_tasks = Q(state__in=WATCHED) & (Q(ended_at__lte=bound) | seen_last)
+    # A lost one is asked for, and not found: it alarms by its age as long as it may come back.
+    lost = Q(state=State.LOST, sent_at__lte=bound, sent_at__gt=now - _KEPT)
+    return ActionTemplate.objects.filter(open_tasks | lost)

@@ -1,0 +1,326 @@
+"""What the task list proves about a submit without an answer, minute by minute; the clock is the test's."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from templategen import reconcile
+from templategen.clients.dashscope import RefusedError, Task, UnknownOutcomeError
+from templategen.models import ActionTemplate
+from templategen.states import FOR_A_PERSON, State
+from templategen.task_list import Gathered, Listed
+from tests.factories import make_template
+from tests.people import account_of
+
+MODEL = "animate-anyone-template-gen2"
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+SETTLE = 10 * MINUTE
+
+
+@pytest.fixture
+def account(owner):
+    return account_of(owner)
+
+
+@pytest.fixture
+def noon():
+    """When the call went out."""
+    return timezone.now().replace(microsecond=0) - HOUR
+
+
+@pytest.fixture
+def lost(account, noon):
+    """Sent at noon; half a minute later its sender saw the call end without an answer."""
+    return unanswered(account, noon)
+
+
+def unanswered(account, sent_at: datetime, **values) -> ActionTemplate:
+    defaults = {
+        "error_code": "unconfirmed", "claim_token": "t", "sent_at": sent_at, "next_look_at": sent_at,
+        "queued_at": sent_at - HOUR, "call_over_at": sent_at + 30 * SECOND,
+    }  # fmt: skip
+    return make_template(account, State.UNCONFIRMED, **{**defaults, **values})
+
+
+def ours(account, sent_at: datetime, **values) -> ActionTemplate:
+    """A template of ours whose task was made two hours ago, say: it tells the list's clock."""
+    return make_template(account, State.READY, sent_at=sent_at, **values)
+
+
+def listed(task_id: str, made_at: datetime | None, **values) -> Listed:
+    return Listed(
+        **{"task_id": task_id, "status": "RUNNING", "model": MODEL, "request_id": "", **values}, made_at=made_at
+    )
+
+
+def read(at: datetime, *tasks: Listed, ahead: timedelta = timedelta(), **values) -> Gathered:
+    """A whole reading of the list at ``at``, by a service whose clock is ``ahead``."""
+    return Gathered(**{"began": at, "tasks": tasks, "whole": True, "clock": at + ahead, **values})
+
+
+def decide(template: ActionTemplate, gathered: Gathered) -> ActionTemplate:
+    reconcile.decide(template, gathered, now=gathered.began)
+    template.refresh_from_db()
+    return template
+
+
+def seen(task_id: str, status: str = "RUNNING", **values) -> Task:
+    return Task(task_id, status, **values)
+
+
+@pytest.fixture
+def witness(account, noon):
+    """One of ours of an hour before, as the list shows it when clocks agree."""
+    row = ours(account, noon - HOUR)
+    return listed(row.task_id, noon - HOUR + SECOND)
+
+
+# --- adopted ---
+
+
+def test_the_one_task_of_its_time_is_looked_at_and_then_adopted(lost, noon, witness):
+    found = listed("task-x", noon + SECOND, request_id="r-1")
+    decide(lost, read(noon + MINUTE, witness, found))
+    assert (lost.state, lost.search["candidate"]) == (State.UNCONFIRMED, "task-x")
+    assert reconcile.question(lost).candidate == "task-x"
+    decide(lost, read(noon + MINUTE, witness, found, candidate=seen("task-x")))
+    assert (lost.state, lost.task_id, lost.submit_request_id) == (State.PENDING, "task-x", "r-1")
+    assert (lost.error_code, lost.search, lost.found) == ("", {}, [])
+
+
+@pytest.mark.parametrize("task", [seen("task-x", "UNKNOWN"), seen("task-x", ""), seen("task-x", "SUCCEEDED")])
+def test_one_that_the_service_does_not_show_as_a_templates_task_is_not_adopted(lost, noon, witness, task):
+    found = listed("task-x", noon + SECOND)
+    decide(lost, read(noon + MINUTE, witness, found))
+    decide(lost, read(noon + MINUTE, witness, found, candidate=task))
+    assert lost.state == State.UNCONFIRMED
+
+
+def test_the_very_request_id_is_proof_whatever_else_is_there(account, lost, noon, witness):
+    unanswered(account, noon + SECOND)
+    ActionTemplate.objects.filter(pk=lost.pk).update(submit_request_id="r-7")
+    tasks = [listed("task-a", noon + SECOND), listed("task-b", noon + SECOND, request_id="r-7"), witness]
+    decide(lost, read(noon + MINUTE, *tasks))
+    decide(lost, read(noon + MINUTE, *tasks, candidate=seen("task-b")))
+    assert (lost.state, lost.task_id) == (State.PENDING, "task-b")
+
+
+def test_with_another_program_on_the_account_the_one_is_believed_only_after_the_list_has_settled(lost, noon, witness):
+    tasks = [witness, listed("foreign", noon - 30 * MINUTE), listed("task-x", noon + SECOND)]
+    decide(lost, read(noon + MINUTE, *tasks, candidate=seen("task-x")))
+    assert (lost.state, lost.error_code) == (State.UNCONFIRMED, "unconfirmed")
+    decide(lost, read(noon + SETTLE + MINUTE, *tasks, candidate=seen("task-x")))
+    assert lost.task_id == "task-x"
+
+
+def test_while_its_sender_may_only_be_asleep_the_one_is_believed_late(account, noon, witness):
+    row = unanswered(account, noon, call_over_at=None)
+    tasks = [witness, listed("task-x", noon + SECOND)]
+    decide(row, read(noon + 5 * MINUTE, *tasks, candidate=seen("task-x")))
+    assert row.state == State.UNCONFIRMED
+    decide(row, read(noon + SETTLE + 2 * MINUTE, *tasks, candidate=seen("task-x")))
+    assert row.task_id == "task-x"
+
+
+def test_a_task_made_long_after_the_call_is_not_its(lost, noon, witness):
+    late = listed("task-x", noon + 8 * MINUTE)
+    decide(lost, read(noon + SETTLE + MINUTE, witness, late, candidate=seen("task-x")))
+    assert lost.state == State.UNCONFIRMED
+    decide(lost, read(noon + 3 * SETTLE, witness, late, candidate=seen("task-x")))
+    assert (lost.error_code, [task["task_id"] for task in lost.found]) == (FOR_A_PERSON, ["task-x"])
+
+
+# --- proved absent ---
+
+
+def test_a_whole_list_without_it_for_the_settle_time_sends_it_again(lost, noon, witness):
+    decide(lost, read(noon + MINUTE, witness))
+    assert lost.state == State.UNCONFIRMED
+    decide(lost, read(noon + SETTLE, witness))
+    assert lost.state == State.UNCONFIRMED
+    place = lost.queued_at
+    decide(lost, read(noon + MINUTE + SETTLE, witness))
+    assert (lost.state, lost.claim_token, lost.sent_at, lost.error_code) == (State.QUEUED, "", None, "")
+    assert (lost.queued_at, lost.attempt) == (place, 1)
+
+
+def test_one_reading_is_never_enough_however_late(lost, noon, witness):
+    decide(lost, read(noon + SETTLE + MINUTE, witness))
+    assert lost.state == State.UNCONFIRMED
+
+
+def test_nothing_is_proved_while_the_sender_may_still_send(account, noon, witness):
+    row = unanswered(account, noon, call_over_at=None)
+    for minutes in range(1, 22):
+        decide(row, read(noon + minutes * MINUTE, witness))
+        assert (row.state, row.error_code) == (State.UNCONFIRMED, "unconfirmed")
+    decide(row, read(noon + 60 * MINUTE, witness))
+    assert (row.state, row.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
+
+
+def test_readings_from_before_the_call_was_over_do_not_count(account, noon, witness):
+    row = unanswered(account, noon, call_over_at=None)
+    decide(row, read(noon + MINUTE, witness))
+    ActionTemplate.objects.filter(pk=row.pk).update(call_over_at=noon + 12 * MINUTE)
+    decide(row, read(noon + 13 * MINUTE, witness))
+    assert row.state == State.UNCONFIRMED
+    decide(row, read(noon + 13 * MINUTE + SETTLE, witness))
+    assert row.state == State.QUEUED
+
+
+def test_a_list_that_is_not_whole_proves_nothing(lost, noon, witness):
+    for minutes in range(1, 20):
+        decide(lost, read(noon + minutes * MINUTE, witness, whole=False))
+        assert lost.state == State.UNCONFIRMED
+
+
+def test_a_list_that_lags_behind_shows_it_by_our_own_tasks(account, lost, noon, witness):
+    ours(account, noon - MINUTE)
+    for minutes in range(1, 20):
+        decide(lost, read(noon + minutes * MINUTE, witness))
+        assert lost.state == State.UNCONFIRMED
+
+
+def test_a_task_made_later_than_the_call_begins_the_wait_anew_and_is_adopted(lost, noon, witness):
+    decide(lost, read(noon + MINUTE, witness))
+    late = listed("task-x", noon + 100 * SECOND)
+    decide(lost, read(noon + 2 * MINUTE, witness, late))
+    decide(lost, read(noon + 2 * MINUTE, witness, late, candidate=seen("task-x")))
+    assert lost.task_id == "task-x"
+
+
+def test_a_clock_of_ours_that_is_set_ahead_shortens_nothing(lost, noon, witness):
+    decide(lost, read(noon + MINUTE, witness))
+    jumped = read(noon + 2 * MINUTE + HOUR, witness, ahead=-HOUR)
+    reconcile.decide(lost, jumped, now=noon + 2 * MINUTE)
+    lost.refresh_from_db()
+    assert lost.state == State.UNCONFIRMED
+
+
+def test_while_another_answer_is_still_to_come_nothing_is_sent_again(account, lost, noon, witness):
+    other = make_template(account, State.SUBMITTING, sent_at=noon)
+    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
+        decide(lost, read(at, witness))
+    assert lost.state == State.UNCONFIRMED
+    ActionTemplate.objects.filter(pk=other.pk).update(state=State.QUEUED, sent_at=None)
+    decide(lost, read(noon + 3 * MINUTE + SETTLE, witness))
+    assert lost.state == State.QUEUED
+
+
+def test_one_that_somebody_wanted_stopped_ends_where_it_is_proved_absent(lost, noon, witness):
+    ActionTemplate.objects.filter(pk=lost.pk).update(cancel_wanted_at=noon + MINUTE)
+    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
+        decide(lost, read(at, witness))
+    assert (lost.state, lost.cancel_wanted_at) == (State.CANCELED, None)
+
+
+# --- clocks ---
+
+
+def test_a_clock_that_is_three_hours_wrong_is_found_out_and_allowed_for(account, lost, noon):
+    row = ours(account, noon - HOUR)
+    witness = listed(row.task_id, noon + 2 * HOUR)
+    old = listed("foreign", noon + 2 * HOUR + 30 * MINUTE)
+    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
+        decide(lost, read(at, witness, old, ahead=3 * HOUR))
+    assert lost.state == State.QUEUED
+
+
+def test_a_task_by_a_clock_that_is_three_hours_wrong_is_adopted(account, lost, noon):
+    row = ours(account, noon - HOUR)
+    tasks = [listed(row.task_id, noon + 2 * HOUR), listed("task-x", noon + 3 * HOUR + SECOND)]
+    decide(lost, read(noon + MINUTE, *tasks, ahead=3 * HOUR, candidate=seen("task-x")))
+    assert lost.task_id == "task-x"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), 3 * HOUR])
+def test_where_no_task_of_ours_tells_the_clock_only_an_empty_list_proves_absence(lost, noon, ahead):
+    old = listed("foreign", noon - 5 * HOUR)
+    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
+        decide(lost, read(at, old, ahead=ahead))
+    assert lost.state == State.UNCONFIRMED
+    for at in (noon + 3 * MINUTE + SETTLE, noon + 3 * MINUTE + 2 * SETTLE):
+        decide(lost, read(at, ahead=ahead))
+    assert lost.state == State.QUEUED
+
+
+def test_where_the_clocks_disagree_an_old_task_of_anybodys_leaves_it_to_a_person(account, lost, noon):
+    row = ours(account, noon - HOUR)
+    tasks = [listed(row.task_id, noon - HOUR), listed("foreign", noon - 5 * HOUR)]
+    decide(lost, read(noon + 3 * SETTLE, *tasks, ahead=3 * HOUR))
+    assert (lost.error_code, [task["task_id"] for task in lost.found]) == (FOR_A_PERSON, ["foreign"])
+
+
+def test_without_a_task_of_ours_the_whole_list_is_asked_for(account, lost, noon):
+    assert reconcile.question(lost).any_model
+    ours(account, noon - HOUR)
+    assert not reconcile.question(lost).any_model
+
+
+def test_without_a_date_nothing_is_proved(lost, noon, witness):
+    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
+        decide(lost, read(at, witness, clock=None))
+    assert lost.state == State.UNCONFIRMED
+
+
+# --- left to a person ---
+
+
+def test_two_close_together_are_not_told_apart(account, lost, noon, witness):
+    other = unanswered(account, noon + SECOND)
+    tasks = [witness, listed("task-x", noon + SECOND)]
+    for row in (lost, other):
+        decide(row, read(noon + MINUTE, *tasks, candidate=seen("task-x")))
+        assert (row.state, row.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
+        assert [task["task_id"] for task in row.found] == ["task-x"]
+
+
+def test_two_close_together_that_were_both_never_made_are_both_sent_again(account, lost, noon, witness):
+    other = unanswered(account, noon + SECOND)
+    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
+        for row in (lost, other):
+            decide(row, read(at, witness))
+    assert (lost.state, other.state) == (State.QUEUED, State.QUEUED)
+
+
+def test_a_task_of_one_left_to_a_person_is_not_taken_for_that_of_the_next(account, lost, noon, witness):
+    unanswered(account, noon - MINUTE, error_code=FOR_A_PERSON)
+    decide(lost, read(noon + MINUTE, witness, listed("task-x", noon + SECOND), candidate=seen("task-x")))
+    assert lost.error_code == FOR_A_PERSON
+
+
+def test_several_of_its_time_are_laid_out_the_nearest_first(lost, noon, witness):
+    tasks = [listed("far", noon + 40 * SECOND), witness, listed("near", noon + SECOND, request_id="r")]
+    decide(lost, read(noon + MINUTE, *tasks))
+    assert [task["task_id"] for task in lost.found] == ["near", "far"]
+    made_at = (noon + SECOND).isoformat()
+    assert lost.found[0] == {"task_id": "near", "status": "RUNNING", "request_id": "r", "made_at": made_at}
+
+
+def test_a_list_refused_for_good_leaves_it_to_a_person_at_once(lost, noon):
+    refused = RefusedError(status=403, code="AccessDenied", message="no", request_id="r")
+    decide(lost, read(noon + MINUTE, problem=refused))
+    assert lost.error_code == FOR_A_PERSON
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [UnknownOutcomeError("503"), RefusedError(status=429, code="Throttling", message="", request_id="")],
+)
+def test_a_list_that_does_not_answer_is_asked_again_for_a_while(lost, noon, problem):
+    decide(lost, read(noon + MINUTE, problem=problem))
+    assert (lost.error_code, lost.next_look_at) == ("unconfirmed", noon + MINUTE + 30 * SECOND)
+    decide(lost, read(noon + 3 * SETTLE, problem=problem))
+    assert lost.error_code == FOR_A_PERSON
+
+
+def test_an_answer_lost_longer_ago_than_the_list_reaches_is_a_persons(lost, noon, witness):
+    decide(lost, read(noon + 24 * HOUR, witness))
+    assert lost.error_code == FOR_A_PERSON
+
+
+def test_a_reading_that_comes_after_a_person_decided_changes_nothing(lost, noon, witness):
+    ActionTemplate.objects.filter(pk=lost.pk).update(state=State.CANCELED)
+    decide(lost, read(noon + MINUTE, witness, listed("task-x", noon), candidate=seen("task-x")))
+    assert (lost.state, lost.task_id) == (State.CANCELED, "")
