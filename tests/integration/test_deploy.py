@@ -25,13 +25,13 @@ from tests.sandbox import Sandbox, free_port
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 # Seconds where the product counts in minutes.
 QUICK = {
-    "DASHSCOPE_TIMEOUT_SECONDS": "5",
+    "DASHSCOPE_TIMEOUT_SECONDS": "3",
     "LAUNCH_LEASE_SECONDS": "2",
     "CHECK_LEASE_SECONDS": "8",
     "LEASE_SECONDS": "4",
     "SWEEP_SECONDS": "1",
     "RECONCILE_SKEW_SECONDS": "1",
-    "RECONCILE_SETTLE_SECONDS": "12",
+    "RECONCILE_SETTLE_SECONDS": "8",
 }
 
 
@@ -139,7 +139,7 @@ def test_a_deploy_in_the_midst_of_uploads_and_of_a_slow_submit_loses_nothing(sit
     submitting, finishing, sent, begun = clips
     finished: list[requests.Response] = []
     with site.web() as web, site.worker() as worker:
-        site.sandbox.fault("submit", "answer_late", seconds=3)
+        site.sandbox.fault("submit", "answer_late", seconds=2)
         uploads = {clip: site.begin(clip) for clip in clips}
         for clip in (submitting, finishing, sent):
             site.send(uploads[clip], clip)
@@ -173,7 +173,7 @@ def test_a_submit_that_outlasts_the_bound_is_killed_looked_for_and_never_sent_tw
 ) -> None:
     clip = clips[0]
     with site.web():
-        site.sandbox.fault("submit", "answer_late", seconds=4.5)
+        site.sandbox.fault("submit", "answer_late", seconds=2.5)
         with site.worker(stop_seconds=0.5) as worker:
             upload = site.begin(clip)
             site.send(upload, clip)
@@ -192,7 +192,7 @@ def test_a_submit_that_outlasts_the_bound_is_killed_looked_for_and_never_sent_tw
 def test_a_second_sigterm_ends_a_worker_at_once(site: Site, clips: list[Path]) -> None:
     clip = clips[0]
     with site.web(), site.worker(stop_seconds=30) as worker:
-        site.sandbox.fault("submit", "answer_late", seconds=4.5)
+        site.sandbox.fault("submit", "answer_late", seconds=2.5)
         upload = site.begin(clip)
         site.send(upload, clip)
         site.finish(upload)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -93,8 +93,10 @@ def wait_for_life(worker: Running) -> Cluster:
 def test_each_worker_finds_its_own_frozen_queue_though_idle_and_leaves_a_healthy_neighbour_alone(
     broker: Mapping[str, str], data: Path
 ) -> None:
-    with running(data, *WORKER, **broker) as frozen, running(data, *WORKER, **broker) as healthy:
-        neighbour, cluster = cluster_of(healthy.process.pid), wait_for_life(frozen)
+    with running(data, *WORKER, **broker) as frozen, ExitStack() as beside:
+        cluster = wait_for_life(frozen)
+        healthy = beside.enter_context(running(data, *WORKER, **broker))
+        neighbour = cluster_of(healthy.process.pid)
         # The idle worker that holds the semaphore is among them; the sentinel replaces both, and nothing moves again.
         kill(*cluster.workers)
         frozen.wait_for("The queue shows no life: killed", seconds=20)
@@ -103,7 +105,7 @@ def test_each_worker_finds_its_own_frozen_queue_though_idle_and_leaves_a_healthy
         assert not cluster.all & new.all
         wait_until(lambda: not cluster.alive, what="the end of the old queue")
         # As long again as the freeze took to be found.
-        time.sleep(4)
+        time.sleep(3.5)
         assert neighbour.alive == neighbour.all
         assert new.alive == new.all
         assert "no life" not in healthy.text
