@@ -1,0 +1,122 @@
+"""What a person decides where the machine cannot: adopt a task, look again."""
+
+from datetime import timedelta
+
+import pytest
+import requests
+from django.utils import timezone
+
+from templategen import actions, reconcile
+from templategen.models import ActionTemplate, Event
+from templategen.states import FOR_A_PERSON, State
+from tests.factories import make_template
+from tests.people import account_of
+from tests.sandbox import API_KEY
+
+
+@pytest.fixture
+def account(owner):
+    return account_of(owner)
+
+
+def submit(sandbox, video_url):
+    """A task made at the service; its ID."""
+    answer = requests.post(
+        f"{sandbox.api_url}/services/aigc/image2video/aa-template-generation/",
+        json={"model": "animate-anyone-template-gen2", "input": {"video_url": video_url}},
+        headers={"Authorization": f"Bearer {API_KEY}", "X-DashScope-Async": "enable"},
+        timeout=5,
+    )
+    return answer.json()["output"]["task_id"]
+
+
+@pytest.fixture
+def undecided(own_product, account):
+    sent_at = timezone.now() - timedelta(hours=1)
+    return make_template(
+        account, State.UNCONFIRMED, sent_at=sent_at, call_over_at=sent_at, claim_token="t",
+        found=[{"task_id": "x", "status": "RUNNING", "made_at": "", "request_id": ""}],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def task_id(own_sandbox):
+    own_sandbox.settings(skip_download=True)
+    return submit(own_sandbox, "http://127.0.0.1:1/clip.mp4")
+
+
+def test_an_adopted_task_is_watched_like_any_other(own_product, own_sandbox, owner, undecided, task_id):
+    actions.adopt(undecided, task_id=f" {task_id} ", by=owner)
+    assert (undecided.state, undecided.found, undecided.error_code) == (State.PENDING, [], "")
+    assert undecided.events.get(to=State.PENDING).by == owner
+    own_sandbox.wait_for(task_id)
+    own_product.run_until_settled(undecided)
+    [task] = own_sandbox.tasks()
+    assert (undecided.state, undecided.template_id) == (State.READY, task["template_id"])
+
+
+def test_a_task_of_another_template_is_refused(own_product, account, owner, undecided, task_id):
+    other = make_template(account, State.RUNNING, task_id=task_id)
+    with pytest.raises(actions.RefusedError, match="another template"):
+        actions.adopt(undecided, task_id=task_id, by=owner)
+    ActionTemplate.objects.filter(pk=other.pk).update(state=State.QUEUED, task_id="")
+    Event.objects.create(template=other, kind=Event.Kind.MOVED, task_id=task_id)
+    with pytest.raises(actions.RefusedError, match="another template"):
+        actions.adopt(undecided, task_id=task_id, by=owner)
+    undecided.refresh_from_db()
+    assert undecided.state == State.UNCONFIRMED
+
+
+@pytest.mark.parametrize("task_id", ["", "../x", "a b", "a" * 101, "x/cancel", "no-such-task"])
+def test_what_is_no_task_of_this_account_is_refused(own_product, owner, undecided, task_id):
+    with pytest.raises(actions.RefusedError):
+        actions.adopt(undecided, task_id=task_id, by=owner)
+
+
+def test_a_service_that_does_not_answer_is_said_so(own_product, own_sandbox, owner, undecided, task_id):
+    own_sandbox.fault("get", "status", status=503, times=1)
+    with pytest.raises(actions.ServiceTroubleError):
+        actions.adopt(undecided, task_id=task_id, by=owner)
+
+
+def test_a_lost_one_can_be_given_its_task(own_product, own_sandbox, account, owner, task_id):
+    lost = make_template(account, State.LOST, sent_at=timezone.now() - timedelta(hours=1))
+    own_sandbox.wait_for(task_id)
+    actions.adopt(lost, task_id=task_id, by=owner)
+    assert own_product.run_until_settled(lost).state == State.READY
+
+
+def test_nobody_adopts_while_the_machine_still_looks(own_product, owner, undecided, task_id):
+    ActionTemplate.objects.filter(pk=undecided.pk).update(error_code="unconfirmed")
+    undecided.refresh_from_db()
+    with pytest.raises(actions.NotPossibleError):
+        actions.adopt(undecided, task_id=task_id, by=owner)
+
+
+def test_of_two_who_decide_at_once_one_wins(own_product, owner, undecided, task_id):
+    old_page = ActionTemplate.objects.get(pk=undecided.pk)
+    actions.adopt(undecided, task_id=task_id, by=owner)
+    with pytest.raises(actions.NotPossibleError):
+        actions.resubmit(old_page, by=owner)
+
+
+def test_looking_again_brings_back_what_the_list_now_shows(own_product, own_sandbox, owner, undecided):
+    own_sandbox.settings(skip_download=True)
+    ids = {submit(own_sandbox, f"http://127.0.0.1:1/{number}.mp4") for number in range(2)}
+    actions.look_again(undecided, by=owner)
+    reconcile.unconfirmed(now=timezone.now())
+    undecided.refresh_from_db()
+    assert undecided.error_code == FOR_A_PERSON
+    assert {task["task_id"] for task in undecided.found} == ids
+
+
+def test_looking_again_at_a_lost_one_is_at_once(own_product, account, owner):
+    lost = make_template(account, State.LOST, next_look_at=timezone.now() + timedelta(days=1))
+    actions.look_again(lost, by=owner)
+    assert list(ActionTemplate.objects.due_for_look(now=timezone.now())) == [lost]
+    assert lost.events.get(kind=Event.Kind.LOOK_WANTED).by == owner
+
+
+def test_there_is_nothing_to_look_at_in_a_waiting_one(own_product, account, owner):
+    with pytest.raises(actions.NotPossibleError):
+        actions.look_again(make_template(account, State.QUEUED), by=owner)
