@@ -44,7 +44,7 @@ class PipelineCollector(Collector):
         yield from _queue(now)
         yield from _processes(now)
         yield from _credentials(now)
-        yield _gauge("alarms", "Finished tasks whose result was not read in time.", len(standing.unread(now=now)))
+        yield _gauge("alarms", "Finished tasks whose result was not read in time.", standing.alarm_count(now=now))
         yield from _tallies()
 
 

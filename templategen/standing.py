@@ -3,10 +3,8 @@
 Reads only. Each question is answered from an index, whatever number of templates there is.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib import import_module
 
 from django.core.cache import cache
 from django.db.models import Count, Min, Q
@@ -14,6 +12,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import queue_size
 
+from templategen import alarms
 from templategen.models import ActionTemplate, Heartbeat, Lease, TemplateQuerySet
 from templategen.states import FOR_A_PERSON, SETTLED, WATCHED, State
 
@@ -21,6 +20,7 @@ CONDUCTOR = "conductor"
 QUEUE = "queue"
 # Counting settled rows reads a large part of an index: once a minute is enough for what only grows.
 _SETTLED_SECONDS = 60
+_ALARM_SECONDS = 10
 _IN_MOTION = sorted(set(State) - SETTLED)
 # By then the sweep and the conductor have had many occasions.
 OVERDUE = timedelta(minutes=10)
@@ -91,13 +91,18 @@ def overdue(*, now: datetime) -> TemplateQuerySet:
     return ActionTemplate.objects.filter(stepped | handed_over).filter(machine).order_by("next_look_at", "pk")
 
 
-def unread(*, now: datetime) -> Sequence[ActionTemplate]:
-    """Alarms: tasks that ended, or may have, so long ago that their results are about to be dropped."""
-    try:
-        alarms = import_module("templategen.alarms")
-    except ModuleNotFoundError:
-        return []
-    return list(alarms.unread(now))
+def unread(*, now: datetime) -> TemplateQuerySet:
+    """Alarms: tasks that ended, or may have, so long ago that their results are about to be dropped. Oldest first."""
+    return alarms.unread(now).order_by("sent_at", "pk")
+
+
+def alarm_count(*, now: datetime) -> int:
+    """How many alarms there are: as of the last moments, for every page of the admin shows it."""
+    count = cache.get("standing.alarms")
+    if count is None:
+        count = alarms.unread(now).count()
+        cache.set("standing.alarms", count, _ALARM_SECONDS)
+    return int(count)
 
 
 def queue_is_redis() -> bool:
@@ -136,4 +141,4 @@ def beats(*, now: datetime) -> list[Beat]:
 
 def forget() -> None:
     """Count anew at the next question: for tests."""
-    cache.delete("standing.settled")
+    cache.delete_many(["standing.settled", "standing.alarms"])

@@ -1,0 +1,86 @@
+"""What staff decide about a template or a credential: one call of an action, an answer, an entry in the log."""
+
+from collections.abc import Callable, Mapping
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import Model
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from templategen import actions, credential_status
+from templategen.admin.stuck import choices_of
+from templategen.models import ActionTemplate, CredentialStatus
+
+
+class NotSureError(Exception):
+    """It may be paid for twice, and nobody said that this is known."""
+
+
+Decision = Callable[[ActionTemplate, User, Mapping[str, str]], str]
+
+
+def decide(template: ActionTemplate, *, do: str, by: User, said: Mapping[str, str]) -> str:
+    """Carry out the decision named ``do``; a sentence that says what was done.
+
+    ``said`` is the form: ``task_id`` for adopt, ``sure`` where it may be paid for twice. Raises KeyError for another
+    name, NotSureError, actions.ActionError.
+    """
+    decision = DECISIONS[do]
+    if do in _PAID and choices_of(template).may_bill_twice and not said.get("sure"):
+        raise NotSureError
+    text = decision(template, by, said)
+    log(by, template, text)
+    return text
+
+
+def resume(key: str, *, by: User) -> str:
+    """The credential's line goes on at once; a sentence that says so. Raises CredentialStatus.DoesNotExist."""
+    status = CredentialStatus.objects.get(key=key)
+    credential_status.resume(None if key == credential_status.SITE else int(key))
+    text = _("Resumed.")
+    log(by, status, text)
+    return text
+
+
+def log(by: User, row: Model, text: str) -> None:
+    """Into the admin's own log, which the row's page shows as its history."""
+    LogEntry.objects.log_actions(
+        user_id=by.pk, queryset=[row], action_flag=CHANGE, change_message=text, single_object=True
+    )
+
+
+def _retry(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> str:
+    actions.retry(template, by=by)
+    return _("Tried again.")
+
+
+def _look(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> str:
+    actions.look_again(template, by=by)
+    return _("It is looked at again.")
+
+
+def _cancel(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> str:
+    if actions.cancel(template, by=by):
+        return _("Canceled.")
+    return _("It is canceled as soon as it is known what became of the call that is under way.")
+
+
+def _adopt(template: ActionTemplate, by: User, said: Mapping[str, str]) -> str:
+    task_id = said.get("task_id", "").strip() or said.get("other_task_id", "").strip()
+    actions.adopt(template, task_id=task_id, by=by)
+    return _("Task %(task_id)s is taken for it.") % {"task_id": task_id}
+
+
+def _resubmit(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> str:
+    actions.resubmit(template, by=by)
+    return _("Sent again: it may be paid for twice.")
+
+
+DECISIONS: dict[str, Decision] = {
+    "retry": _retry,
+    "look": _look,
+    "cancel": _cancel,
+    "adopt": _adopt,
+    "resubmit": _resubmit,
+}
+_PAID = frozenset({"retry", "resubmit"})
