@@ -66,8 +66,23 @@ class Card:
 
     @property
     def can_cancel(self) -> bool:
-        """Nothing has begun that would be paid for; or a person gives up an answer that never came."""
-        return self.state in CANCELABLE or self.can_resubmit
+        """Nothing runs yet, and nobody has asked for it; where a person decides, giving up is one of the choices."""
+        return self.state in CANCELABLE and not self.is_ending and not self.asks_person
+
+    @property
+    def is_ending(self) -> bool:
+        """Somebody has canceled it while a call was under way: it ends once the answer is known."""
+        return self.template.cancel_wanted_at is not None and not self.template.is_settled and not self.asks_person
+
+    @property
+    def can_look(self) -> bool:
+        """The service no longer knew its task, and may know it again."""
+        return self.state == State.LOST
+
+    @property
+    def is_billed_again(self) -> bool:
+        """Trying again may pay twice: it was taken once, or may have been."""
+        return self.state == State.LOST or self.template.error_code == "given_up"
 
     @property
     def can_delete(self) -> bool:
@@ -75,14 +90,14 @@ class Card:
         return self.state in DELETABLE
 
     @property
-    def can_resubmit(self) -> bool:
-        """Its answer never came, the task list did not tell, and a person has to decide."""
+    def asks_person(self) -> bool:
+        """Its answer never came, the task list did not tell, and a person decides on its page, with all facts."""
         return self.state == State.UNCONFIRMED and self.template.error_code == FOR_A_PERSON
 
     @property
     def has_choices(self) -> bool:
         """There is a button to show besides Delete."""
-        return self.can_retry or self.can_cancel or self.can_resubmit
+        return self.can_retry or self.can_cancel or self.can_look or self.asks_person
 
     @property
     def has_raw(self) -> bool:
@@ -99,7 +114,7 @@ def findings_of(template: ActionTemplate) -> list[Finding]:
 def cards_of(account: Account, templates: Sequence[ActionTemplate], hold: Hold | None) -> list[Card]:
     """The cards of some of the account's templates, their clips loaded too. As many queries for many as for one."""
     expected = outlooks(templates, hold)
-    return [_card(account, template, expected.get(template.pk, "")) for template in templates]
+    return [_card(account, template, expected.get(template.pk, ""), hold) for template in templates]
 
 
 def card_of(account: Account, template: ActionTemplate) -> Card:
@@ -107,11 +122,14 @@ def card_of(account: Account, template: ActionTemplate) -> Card:
     return cards_of(account, [template], hold_of(account) if template.state == State.QUEUED else None)[0]
 
 
-def _card(account: Account, template: ActionTemplate, outlook: str) -> Card:
+def _card(account: Account, template: ActionTemplate, outlook: str, hold: Hold | None) -> Card:
     broken: tuple[FindingText, ...] = ()
     if template.state == State.BLOCKED:
         broken = tuple(describe(finding) for finding in findings_of(template) if finding.verdict == "fail")
-    return Card(template, f"{_home_of(account.slug)}{template.public_id}/", explain(template), broken, outlook)
+    # What the whole line waits for stands above it, once.
+    told = template.state == State.QUEUED and hold is not None and hold.is_pause
+    trouble = None if told else explain(template)
+    return Card(template, f"{_home_of(account.slug)}{template.public_id}/", trouble, broken, outlook)
 
 
 @lru_cache(maxsize=1024)

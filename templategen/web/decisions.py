@@ -47,11 +47,13 @@ def cancel(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     account = access.account_for(request.user, slug)
     template = access.template_of(account, public_id)
     was_uploading = template.state == State.UPLOADING
-    actions.cancel(template, by=_who(request))
+    canceled = actions.cancel(template, by=_who(request))
     if was_uploading:
         # Its page and its card went with it.
         messages.success(request, _("The upload of “%(name)s” is canceled.") % {"name": template.name})
         return _gallery_again(request, account)
+    if not canceled:
+        return _changed(request, account, template, _("“%(name)s” is to be canceled: as soon as Alibaba says so."))
     return _changed(request, account, template, _("“%(name)s” is canceled. Its video is kept."))
 
 
@@ -62,6 +64,24 @@ def resubmit(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     template = access.template_of(account, public_id)
     actions.resubmit(template, by=_who(request))
     return _changed(request, account, template, _("“%(name)s” is sent again."))
+
+
+@require_POST
+def adopt(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
+    """This task at Alibaba is its own: one that was found, or an ID typed in."""
+    account = access.account_for(request.user, slug)
+    template = access.template_of(account, public_id)
+    actions.adopt(template, task_id=request.POST.get("task_id", ""), by=_who(request))
+    return _changed(request, account, template, _("“%(name)s” has its task, and is watched again."))
+
+
+@require_POST
+def look(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
+    """Ask Alibaba once more, now."""
+    account = access.account_for(request.user, slug)
+    template = access.template_of(account, public_id)
+    actions.look_again(template, by=_who(request))
+    return _changed(request, account, template, _("Alibaba is asked for “%(name)s” again; the answer is shown here."))
 
 
 @require_POST

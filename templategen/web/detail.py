@@ -21,6 +21,7 @@ from templategen.states import State
 from templategen.web.cards import cards_of, findings_of, live_context
 from templategen.web.history import history_of
 from templategen.web.hold import hold_context, hold_of
+from templategen.web.undecided import search_of, undecided_of
 
 # What browsers play; QuickTime with H.264 plays in practice, AVI nowhere, H.265 only where the machine helps.
 _PLAYABLE = frozenset({"mp4", "mov"})
@@ -71,6 +72,8 @@ def _context(account: Account, template: ActionTemplate) -> dict[str, Any]:
         "is_uploading": template.state == State.UPLOADING,
         "media_seconds": settings.MEDIA_URL_SECONDS,
         "trash_days": settings.TRASH_DAYS,
+        "undecided": undecided_of(template),
+        "search": search_of(template),
         "on": "detail",
         **hold_context(hold),
         **live_context(unsettled=int(bool(card.live))),

@@ -33,11 +33,31 @@ _BETWEEN: dict[tuple[str, str], str | Promise] = {
     (State.CHECKING, State.QUEUED): gettext_lazy("It passed the check and waits for its turn"),
     (State.SUBMITTING, State.QUEUED): gettext_lazy("It could not be sent and waits to be sent again"),
     (State.UNCONFIRMED, State.PENDING): gettext_lazy("It was found in Alibaba's task list"),
-    (State.UNCONFIRMED, State.QUEUED): gettext_lazy("It is to be sent again"),
+    (State.UNCONFIRMED, State.QUEUED): gettext_lazy("Alibaba was proved not to have it; it is sent again"),
+    (State.UNCONFIRMED, State.FAILED): gettext_lazy("Alibaba refused it"),
+    (State.SUBMITTING, State.FAILED): gettext_lazy("Alibaba refused it"),
+    (State.LOST, State.RUNNING): gettext_lazy("Alibaba knows the task again"),
+    (State.CANCELED, State.CHECKING): gettext_lazy("It is checked again"),
+    (State.BLOCKED, State.CHECKING): gettext_lazy("It is checked again"),
     (State.FAILED, State.QUEUED): gettext_lazy("It is tried again"),
     (State.LOST, State.QUEUED): gettext_lazy("It is tried again"),
     (State.CANCELED, State.QUEUED): gettext_lazy("It is tried again"),
     (State.UPLOADING, State.CANCELED): gettext_lazy("The upload was canceled"),
+}
+# Where a person did it, and it is not the same as when the machine does.
+_DECIDED: dict[tuple[str, str], str | Promise] = {
+    (State.UNCONFIRMED, State.PENDING): gettext_lazy("Its task was named"),
+    (State.UNCONFIRMED, State.QUEUED): gettext_lazy("It is to be sent again"),
+    (State.UNCONFIRMED, State.CANCELED): gettext_lazy("It was given up"),
+    (State.LOST, State.RUNNING): gettext_lazy("Its task was named"),
+}
+_HAPPENED: dict[str, str | Promise] = {
+    Event.Kind.STARTED: gettext_lazy("The upload began"),
+    Event.Kind.DELETED: gettext_lazy("It was deleted"),
+    Event.Kind.RESTORED: gettext_lazy("It was restored"),
+    Event.Kind.TASK_FOUND: gettext_lazy("A late answer named a task that it no longer waits for"),
+    Event.Kind.CANCEL_WANTED: gettext_lazy("It was asked to be canceled"),
+    Event.Kind.LOOK_WANTED: gettext_lazy("Alibaba was to be asked again"),
 }
 _SHOWN_DETAIL = ("code", "message", "task_id", "template_id", "request_id")
 
@@ -64,17 +84,19 @@ def history_of(template: ActionTemplate) -> list[Happening]:
 
 def _words(event: Event) -> str:
     if event.kind == Event.Kind.MOVED:
-        return str(_BETWEEN.get((event.start, event.to)) or _ARRIVED.get(event.to) or event.get_kind_display())
+        return _moved(event)
     if event.kind == Event.Kind.RENAMED:
         return _("It was renamed from “%(old)s” to “%(new)s”") % {
             "old": event.detail.get("old", ""),
             "new": event.detail.get("new", ""),
         }
-    if event.kind == Event.Kind.DELETED:
-        return _("It was deleted")
-    if event.kind == Event.Kind.RESTORED:
-        return _("It was restored")
-    return _("The upload began")
+    return str(_HAPPENED.get(event.kind, event.get_kind_display()))
+
+
+def _moved(event: Event) -> str:
+    between = event.start, event.to
+    decided = _DECIDED.get(between) if event.by_id else None
+    return str(decided or _BETWEEN.get(between) or _ARRIVED.get(event.to) or event.get_kind_display())
 
 
 def _detail(detail: dict[str, Any]) -> tuple[str, ...]:

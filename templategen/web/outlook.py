@@ -28,7 +28,9 @@ _STEP, _LONG, _TOO_LONG = 5, 2 * _HOUR, 48 * _HOUR
 def outlooks(templates: Iterable[ActionTemplate], hold: Hold | None) -> dict[int, str]:
     """Primary key → one or two sentences, for those of which something can be said. A handful of queries at most."""
     now = timezone.now()
-    waiting = [row for row in templates if State(row.state) in AT_SERVICE | {State.QUEUED}]
+    # What is to be canceled has no future.
+    expected = [row for row in templates if row.cancel_wanted_at is None]
+    waiting = [row for row in expected if State(row.state) in AT_SERVICE | {State.QUEUED}]
     places = place_in_line(waiting, now=now)
     told = {row.pk: outlook(State(row.state), places[row.pk], hold, now) for row in waiting if row.pk in places}
     return {pk: text for pk, text in told.items() if text}

@@ -15,6 +15,8 @@ from tests.clips import make_clip
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 LIVE = re.compile("/live/")
+# A task that was found, as wide as it comes.
+WIDE = {"task_id": "t" * 100, "status": "S" * 60, "made_at": "2026-03-04T05:06:07+00:00", "request_id": "q" * 100}
 MARK = "window.notReloaded = true"
 
 
@@ -119,6 +121,23 @@ def test_cards_change_by_themselves_keep_focus_and_the_poll_ends(visit: Visit, r
     expect(page.locator("#spoken")).to_contain_text("Waltz: Canceled")
     assert asked
     assert page.locator("#live").get_attribute("hx-get") is None
+    assert not_reloaded(page)
+
+
+def test_places_in_line_move_up_by_themselves_and_nobody_is_interrupted(
+    visit: Visit, rows: Rows, person: Person
+) -> None:
+    first, _second = rows.put(person, {"state": "queued", "name": "Waltz"}, {"state": "queued", "name": "Tango"})
+    page = visit(person)
+    page.evaluate(MARK)
+    outlook = card(page, "Tango").locator(".outlook")
+    expect(outlook).to_contain_text("Number 2 of 2 in your line.")
+    cancel = card(page, "Tango").get_by_role("button", name="Cancel")
+    cancel.focus()
+    rows.put(person, {"change": first, "to": "canceled"})
+    expect(outlook).to_contain_text("The only one in your line.")
+    expect(cancel).to_be_focused()
+    expect(page.locator("#spoken")).to_have_text("Waltz: Canceled.")
     assert not_reloaded(page)
 
 
@@ -280,17 +299,18 @@ def test_the_keyboard_reaches_everything(visit: Visit, rows: Rows, person: Perso
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_sticks_out_at_320_pixels(visit: Visit, rows: Rows, site: Site, person: Person, scheme: str) -> None:
     long = "Averylongnamewithoutanyspacethatgoesonandonandon" * 3
-    (first, second) = rows.put(
+    (first, second, third) = rows.put(
         person,
         {"name": long, "template_id": "AACT." + "x" * 200},
         {"state": "failed", "name": "Two words", "error_message": "y" * 300, "error_code": "Z" * 100},
+        {"state": "unconfirmed", "name": "Nobody knows", "submit_request_id": "r" * 90, "found": [WIDE, WIDE]},
     )
     page = visit(person, viewport={"width": 320, "height": 640}, color_scheme=scheme)
     for address in (
         "",
         "?q=nothing-at-all",
         "?state=deleted",
-        *(f"templates/{one}/{more}" for one in (first, second) for more in ("", "delete/")),
+        *(f"templates/{one}/{more}" for one in (first, second, third) for more in ("", "delete/")),
     ):
         page.goto(site.gallery(person) + address)
         for details in page.locator("main details:not([data-menu])").all():
@@ -338,6 +358,22 @@ def test_a_real_clip_plays_is_renamed_and_its_id_copied_as_a_command(
     page.locator("#copy-curl").click()
     expect(page.locator("#copy-curl .copy-done")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#text-curl").text_content()
+
+
+def test_a_person_decides_by_keyboard_and_reads_what_came_of_it(visit: Visit, rows: Rows, person: Person) -> None:
+    rows.put(person, {"state": "unconfirmed", "name": "Waltz", "found": [WIDE]})
+    page = visit(person)
+    card(page, "Waltz").get_by_role("link", name="Look and decide about Waltz").press("Enter")
+    expect(page.get_by_role("heading", name="You decide")).to_be_in_viewport()
+    mine = page.get_by_role("button", name="This one is mine")
+    expect(mine).to_have_accessible_description(WIDE["task_id"])
+    mine.press("Enter")
+    expect(page.locator(".lead")).to_contain_text("does not know this task")
+    page.get_by_role("link", name="Back").press("Enter")
+    page.get_by_role("button", name="Give up").press("Enter")
+    expect(page.locator("#detail-status .badge")).to_have_text("Canceled")
+    expect(page.locator("#detail-history")).to_contain_text("It was given up")
+    expect(page.get_by_role("button", name="Try again (billed again)")).to_be_visible()
 
 
 def test_the_detail_page_follows_what_happens_without_a_reload(

@@ -48,6 +48,8 @@ DOORS: dict[str, list[Door]] = {
     "web:retry": [Door("post", State.FAILED)],
     "web:cancel": [Door("post", State.QUEUED)],
     "web:resubmit": [Door("post", State.UNCONFIRMED)],
+    "web:adopt": [Door("post", State.UNCONFIRMED, body={"task_id": "no-such-task"}, owner_gets=frozenset({422}))],
+    "web:look": [Door("post", State.LOST)],
     "web:delete": [Door(state=State.READY), Door("post", State.READY)],
     "web:restore": [Door("post", State.READY, deleted=True)],
     "web:precheck": [Door("post", owner_gets=frozenset({400, 422}))],
@@ -67,10 +69,12 @@ PUBLIC = {
     "accounts:password_reset_confirm", "jsi18n",
 }  # fmt: skip
 OWN = {"web:home", "accounts:account", "accounts:password_change", "accounts:sign_out"}
+# For staff and holders of a token: tests/integration/test_metrics.py.
+STAFF = {"metrics"}
 # Parts of addresses that the admin site's pages want.
 _FILL = {
     "object_id": "1", "app_label": "accounts", "content_type_id": "1", "id": "1", "uidb64": "MQ", "token": "a-b",
-    "slug": "studio", "url": "x", "path": "x",
+    "slug": "studio", "url": "x", "path": "x", "key": "site", "public_id": "00000000-0000-4000-8000-000000000000",
 }  # fmt: skip
 
 
@@ -87,7 +91,7 @@ ADMIN = sorted(name for name in ALL if name.startswith("admin:"))
 
 
 def test_every_address_is_somebodys() -> None:
-    assert set(ALL) - set(ADMIN) == set(DOORS) | PUBLIC | OWN
+    assert set(ALL) - set(ADMIN) == set(DOORS) | PUBLIC | OWN | STAFF
 
 
 @pytest.fixture
