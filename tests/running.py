@@ -76,7 +76,7 @@ class Running:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=_listen_to_ctrl_c,
+            preexec_fn=_listen_to_ctrl_c,  # noqa: PLW1509 -- one call that takes no lock
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
