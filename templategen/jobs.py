@@ -1,29 +1,46 @@
 """What django-q2 runs: ids in, one call of the pipeline. A message may come twice, late, or never."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.db import DatabaseError
 from django.utils import timezone
 
-from templategen import actions, pipeline
-from templategen.models import Heartbeat
+from templategen import actions, logs, pipeline
+from templategen.models import ActionTemplate, Heartbeat
 
 logger = logging.getLogger(__name__)
 
 
+@contextmanager
+def _about(job: str, template_pk: int) -> Iterator[None]:
+    """Every log line of the job says which template it is about; so does the one that it failed."""
+    template = ActionTemplate.objects.filter(pk=template_pk).values_list("public_id", flat=True).first()
+    with logs.about(job=job, template=template):
+        try:
+            yield
+        except Exception:
+            logger.exception("job failed")
+            raise
+
+
 def check(*, template_pk: int) -> None:
     """Check an uploaded clip."""
-    pipeline.check(template_pk=template_pk)
+    with _about("check", template_pk):
+        pipeline.check(template_pk=template_pk)
 
 
 def launch(*, template_pk: int, token: str) -> None:
     """Submit a claimed template."""
-    pipeline.launch(template_pk=template_pk, token=token)
+    with _about("launch", template_pk):
+        pipeline.launch(template_pk=template_pk, token=token)
 
 
 def cancel(*, template_pk: int) -> None:
     """Cancel a task that somebody wanted stopped while its submit was under way."""
-    actions.carry_out_cancel(template_pk=template_pk)
+    with _about("cancel", template_pk):
+        actions.carry_out_cancel(template_pk=template_pk)
 
 
 def heartbeat() -> None:
