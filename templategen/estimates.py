@@ -5,7 +5,7 @@ expected. A place counts the account's own line only: how many others wait is no
 reckon with their turns.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,8 +13,7 @@ from statistics import median
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, F, Min, OuterRef, Subquery, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, F, Min, OuterRef, Subquery
 from django.utils import timezone
 
 from templategen.credentials import credential_of
@@ -145,11 +144,18 @@ def _numbers(asked: Sequence[ActionTemplate]) -> dict[int, int]:
     waiting = [template for template in asked if template.state == State.QUEUED]
     if not waiting:
         return {}
-    place = Window(RowNumber(), partition_by=F("account"), order_by=[F("queued_at").asc(), F("pk").asc()])
+    # Numbered here: a window function would number only the rows that are asked for.
     rows = ActionTemplate.objects.filter(
         state=State.QUEUED, account__in={template.account_id for template in waiting}
-    ).annotate(place=place)
-    return dict(rows.filter(pk__in=[template.pk for template in waiting]).values_list("pk", "place"))
+    ).order_by("queued_at", "pk")
+    asked_for = {template.pk for template in waiting}
+    numbers: dict[int, int] = {}
+    before: Counter[int] = Counter()
+    for account_id, pk in rows.values_list("account_id", "pk"):
+        before[account_id] += 1
+        if pk in asked_for:
+            numbers[pk] = before[account_id]
+    return numbers
 
 
 def _lines(now: datetime, run: timedelta | None) -> dict[int | None, _Line]:

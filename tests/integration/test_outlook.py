@@ -119,6 +119,16 @@ def test_place_and_time_stand_on_card_and_page(web: Client, studio: Account) -> 
     assert said(page, only) == said(html, only)
 
 
+def test_the_place_is_the_same_on_every_page(web: Client, studio: Account) -> None:
+    line = [queued(studio, 60 - number) for number in range(30)]
+    first_page, second_page = (web.get(GALLERY, {"page": number}).content.decode() for number in (1, 2))
+    for number, template in ((30, line[29]), (7, line[6])):
+        assert said(first_page, template) == f"Number {number} of 30 in your line."
+        page = web.get(f"{GALLERY}templates/{template.public_id}/").content.decode()
+        assert said(page, template) == said(first_page, template)
+    assert said(second_page, line[5]) == "Number 6 of 30 in your line."
+
+
 def test_how_many_others_wait_is_not_told(web: Client, studio: Account, stranger: User) -> None:
     for _ in range(3):
         queued(account_of(stranger), 5)
