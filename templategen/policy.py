@@ -133,7 +133,8 @@ def known_codes() -> frozenset[str]:
 def back_off(tries: int, *, retry_after: float | None = None) -> timedelta:
     """As long as the answer asks for (seconds), else ever longer; with jitter, so that not all come back at once."""
     if retry_after is not None:
-        return timedelta(seconds=retry_after)
+        # A second more at most, so that not all come back in the same moment.
+        return timedelta(seconds=max(retry_after, 1.0) + random.random())  # noqa: S311
     wait: timedelta = min(_FIRST_WAIT * 2 ** min(tries, 10), _LONGEST_WAIT)
     return wait * random.uniform(1.0, 1.5)  # noqa: S311
 

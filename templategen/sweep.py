@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib import import_module
+from importlib.util import find_spec
 
 from django.conf import settings
 from django.core.cache import cache
@@ -182,7 +183,7 @@ def _results_unread(now: datetime) -> int:
 
 def _queue_rows_pruned(now: datetime) -> int:
     """What the queue's and the sessions' tables keep for nobody. Once an hour."""
-    if not cache.add("sweep.pruned", 1, _HOURLY):
+    if find_spec("templategen.housekeeping") is None or not cache.add("sweep.pruned", 1, _HOURLY):
         return 0
     return int(import_module("templategen.housekeeping").prune_queue(now) or 0)
 
