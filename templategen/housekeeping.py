@@ -1,0 +1,49 @@
+"""What grows by itself and nobody looks at: the queue's own rows and expired sessions.
+
+Measured (docs/decisions/queue.md): with ``save_limit`` -1 a task that succeeds leaves nothing, one that fails leaves a
+row of ``django_q_task`` for ever. The history of a template goes with its row (``Event.template`` cascades).
+"""
+
+import logging
+from datetime import datetime, timedelta
+from importlib import import_module
+
+from django.conf import settings
+from django_q.models import OrmQ, Task
+
+from templategen.lease import LeaseHolder
+
+logger = logging.getLogger(__name__)
+
+# Long enough for somebody to look at what failed; what it was about stands in the log and in our own rows too.
+FAILURES_KEPT = timedelta(days=7)
+# Nobody takes these any more: the queue moved to Redis, or has another name. What they rang for is rung again.
+MESSAGES_KEPT = timedelta(days=2)
+EVERY = timedelta(days=1)
+
+
+def daily(now: datetime) -> bool:
+    """Prune once a day, whoever calls and how often; whether it was done now."""
+    # Never renewed and never given back: it runs out when the next day's work is due.
+    if not LeaseHolder("housekeeping", length=EVERY).acquire():
+        return False
+    pruned, expired = prune_queue(now), clear_sessions()
+    logger.info("housekeeping done", extra={"queue_rows": pruned, "sessions_cleared": expired})
+    return True
+
+
+def prune_queue(now: datetime) -> int:
+    """Delete old failures and messages that nobody takes; how many rows."""
+    failures, _by_table = Task.objects.filter(stopped__lt=now - FAILURES_KEPT).delete()
+    # A message waiting is locked since it came, one taken until it may be given out again.
+    messages, _by_table = OrmQ.objects.filter(lock__lt=now - MESSAGES_KEPT).delete()
+    return int(failures + messages)
+
+
+def clear_sessions() -> bool:
+    """Delete expired sessions (what ``manage.py clearsessions`` does); False where they are kept in no table."""
+    try:
+        import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    except NotImplementedError:
+        return False
+    return True
