@@ -62,6 +62,11 @@ _BY_CODE: dict[str, ErrorText] = {
         _("It was begun several times and never came to an end."),
         _("Try again; if it stays, convert the video to MP4 (H.264) and upload that."),
     ),
+    "restored": ErrorText(
+        _("The check was stopped."),
+        _("The site was put back from a backup; what came of this video since then is not known here."),
+        _("It may have been made, and paid for, after the backup. If you want it made again, try again."),
+    ),
     "clip.gone": ErrorText(
         _("The stored video is gone."),
         _("The storage service has no such object; somebody or a lifecycle rule removed it."),

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from templategen import pulse
 from templategen.conductor import Conductor
 from templategen.management.asked import AskedToStop
+from templategen.management.at_home import require_home
 from templategen.management.children import manage
 from templategen.management.queue_watch import BOUND_S, CONDUCTOR_BOUND_S, LoopWatch, QueueWatch, RunningTime
 from templategen.supervise import Command as Child
@@ -58,6 +59,7 @@ class Command(BaseCommand):
 
     def handle(self, *, stop_seconds: float, watch_seconds: float, conductor_seconds: float, **_options: Any) -> None:
         """Run until asked to stop. Exit status 1 when the conductor ended by itself, or hangs."""
+        require_home()
         asked = AskedToStop()
         supervisor, conducting, clock = Supervisor(self._say), _Conducting(), RunningTime()
         longest = settings.Q_CLUSTER["timeout"] + GRACE_S

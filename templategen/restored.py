@@ -1,0 +1,153 @@
+"""Put back from a backup: what may have been sent to DashScope since then must not silently be sent again.
+
+A backup knows nothing of what was done after it. Rows that still wait in it may long have been submitted, and paid for;
+the messages in it would launch them once more. So each copy of the database has a home: a row says in which server,
+database and table it lives (for SQLite: that it is no backup). A copy that finds itself elsewhere is no
+longer conducted by ``manage.py worker`` until ``manage.py after_restore`` has put every such row before a person.
+
+What cannot be noticed: a whole disk or data folder set back (snapshot, point in time). Then the command is run by hand.
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from templategen import actions
+from templategen.clients.build import dashscope
+from templategen.models import ActionTemplate, Event, Lease
+from templategen.states import FOR_A_PERSON, State
+
+logger = logging.getLogger(__name__)
+
+# Of all copies of a database one is conducted: it holds this lease, for good.
+LEASE = "copy"
+BACKUP = "backup"
+"""What a backup says of itself instead of a home (``manage.py backup``, for SQLite)."""
+CODE = "restored"
+_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+_PAGE_SIZE, _MOST_PAGES = 100, 200
+
+
+@dataclass
+class Held:
+    """What was put before a person: how many rows of each kind."""
+
+    maybe_sent: int = 0
+    checks: int = 0
+    uploads: int = 0
+    # Uploads that could not be canceled, with the reason.
+    left: list[str] = field(default_factory=list)
+
+
+def is_elsewhere() -> bool:
+    """Whether this database was copied here from somewhere else. The first to ask makes it at home."""
+    lease, _made = Lease.objects.get_or_create(name=LEASE, defaults={"owner": _home(), "until": _EVER})
+    return lease.owner != _home()
+
+
+def settle() -> None:
+    """From now on this copy is the one that is conducted."""
+    Lease.objects.update_or_create(name=LEASE, defaults={"owner": _home(), "until": _EVER})
+
+
+def _home() -> str:
+    """Where this copy lives. A dump that is loaded again gets new object numbers, also in the same server."""
+    if connection.vendor != "postgresql":
+        return connection.vendor
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()),"
+            " 'templategen_lease'::regclass::oid, has_function_privilege('pg_control_system()', 'execute')"
+        )
+        database, table, may_ask = cursor.fetchone()
+        if not may_ask:
+            return f"{database}/{table}"
+        cursor.execute("SELECT system_identifier FROM pg_control_system()")
+        return f"{cursor.fetchone()[0]}/{database}/{table}"
+
+
+def hold(found: list[dict[str, Any]]) -> Held:
+    """Put before a person whatever may have been submitted since the backup was made.
+
+    Waiting ones and those with an open call become UNCONFIRMED, left to a person, with ``found`` (``unowned_tasks``) to
+    choose from; checks are stopped (BLOCKED, to be asked for again); uploads are canceled. Ended ones stay, and so do
+    those with a task ID, which is looked at as ever. May be run again.
+    """
+    held = Held()
+    for template in ActionTemplate.objects.filter(state__in=[State.QUEUED, State.SUBMITTING, State.UNCONFIRMED]):
+        held.maybe_sent += _leave_to_a_person(template, found)
+    for template in ActionTemplate.objects.filter(state=State.CHECKING):
+        held.checks += template.move(State.BLOCKED, error_code=CODE, claim_token="", detail={"decision": CODE})
+    for template in ActionTemplate.objects.select_related("clip").filter(state=State.UPLOADING):
+        try:
+            actions.cancel(template, by=None)
+            held.uploads += 1
+        except actions.ActionError as problem:
+            held.left.append(f"{template.public_id}: {problem}")
+    return held
+
+
+def _leave_to_a_person(template: ActionTemplate, found: list[dict[str, Any]]) -> bool:
+    """UNCONFIRMED without a time of sending: nothing that the task list shows or lacks proves anything of it."""
+    detail = {"decision": CODE, "sent_at": template.sent_at.isoformat() if template.sent_at else ""}
+    if template.state == State.QUEUED:
+        # A claim that no message knows of: whatever lies in the queue is stale.
+        token = uuid.uuid4().hex
+        if not template.move(State.SUBMITTING, claim_token=token, claimed_at=timezone.now(), detail=detail):
+            return False
+    values: dict[str, Any] = {"sent_at": None, "error_code": FOR_A_PERSON, "error_message": CODE, "found": found}
+    if template.state == State.SUBMITTING:
+        values["claim_token"] = uuid.uuid4().hex
+        return template.move(State.UNCONFIRMED, detail=detail, **values)
+    same = ActionTemplate.objects.filter(pk=template.pk, state=State.UNCONFIRMED)
+    return bool(same.update(version=F("version") + 1, changed_at=timezone.now(), **values))
+
+
+def unowned_tasks() -> list[dict[str, Any]]:
+    """Tasks of the last 24 hours that no template here owns, the newest first, with what there is to know of each.
+
+    ``task_id``, ``status``, ``made_at`` (ISO 8601) and ``request_id`` as in ``ActionTemplate.found``; of those that
+    succeeded also ``template_id`` and ``seconds``, for an ID stands nowhere else and is gone a day later. Raises
+    DashScopeError where the service does not answer.
+    """
+    rows: list[dict[str, Any]] = []
+    for number in range(1, _MOST_PAGES + 1):
+        page = dashscope().list_tasks(page=number, page_size=_PAGE_SIZE)
+        rows += page.rows
+        # Where the number of pages is missing, a short page is the last.
+        if len(page.rows) < _PAGE_SIZE and number >= page.pages:
+            break
+    tasks = {str(row["task_id"]): row for row in rows if row.get("task_id")}
+    owned = set(Event.objects.filter(task_id__in=tasks).values_list("task_id", flat=True))
+    owned |= set(ActionTemplate.objects.filter(task_id__in=tasks).values_list("task_id", flat=True))
+    return [_described(task_id, row) for task_id, row in tasks.items() if task_id not in owned]
+
+
+def _described(task_id: str, row: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "task_id": task_id,
+        "status": str(row.get("status") or ""),
+        "made_at": _moment(row.get("gmt_create")),
+        "request_id": str(row.get("request_id") or ""),
+    }
+    if told["status"].startswith("SUCCEED"):
+        task = dashscope().get_task(task_id)
+        told |= {"template_id": task.template_id, "seconds": task.video_duration}
+        logger.info("task that no template owns", extra={"task_id": task_id, "template_id": task.template_id})
+    return told
+
+
+def _moment(value: object) -> str:
+    """Epoch milliseconds (task page) as ISO 8601; empty for anything else."""
+    if not isinstance(value, int | float):
+        return ""
+    try:
+        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):
+        return ""
