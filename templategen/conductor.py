@@ -5,27 +5,31 @@ a holder that froze and woke up late changes nothing that another has changed me
 """
 
 import logging
+import math
 import threading
-from datetime import datetime, timedelta
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, transaction
-from django.db.models import Min
+from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from templategen import actions, pipeline, policy, reconcile, sweep
+from templategen import handover, reconcile, sweep, tally
 from templategen.lease import LeaseHolder
 from templategen.models import ActionTemplate
-from templategen.states import AT_SERVICE, State
+from templategen.reconcile import Gathered, Question
+from templategen.states import LOOKED_AT
+from templategen.watch import Asking, ClosedError, Watcher
 
 logger = logging.getLogger(__name__)
 
-# Looks in one pass, then the lease is renewed. DashScope allows 20 queries a second (task page); one thread that
-# waits for each answer stays below.
-LOOKS_A_PASS = 50
-_BUSY_PAUSE, _IDLE_PAUSE = 0.25, 1.0
-_SWEEP_EVERY = timedelta(seconds=15)
-_HEARTBEAT_EVERY = timedelta(seconds=15)
+# Between two passes: at least, while answers come, and with nothing to do.
+_LEAST_PAUSE, _BUSY_PAUSE, _IDLE_PAUSE = 0.1, 0.25, 1.0
+_CREDENTIALS_SECONDS, _TALLY_SECONDS = 3.0, 15.0
 
 
 class Conductor:
@@ -33,95 +37,173 @@ class Conductor:
 
     def __init__(self) -> None:
         self.lease = LeaseHolder("conductor")
-        self._swept_at = self._beat_at = datetime.min.replace(tzinfo=timezone.get_default_timezone())
-        # When each account was last served, as a counter: accounts that share a credential take turns.
-        self._turns: dict[int, int] = {}
+        # For the worker's watchdog: seconds of time.monotonic() at the end of the last pass, with the lease or without.
+        self.last_pass_at = time.monotonic()
+        self._news = threading.Event()
+        self._watchers: dict[int | None, Watcher] = {}
+        self._conducts = False
+        self._searches: dict[int, _Search] = {}
+        self._credentials_at = self._swept_at = self._buried_at = self._tallied_at = -math.inf
+        self._beside: _Beside | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Pass after pass until ``stop``. A database that is away is waited for; a bug is logged, not fatal."""
+        self._beside = _Beside()
         while not stop.is_set():
             busy = False
             try:
                 close_old_connections()
-                busy = self.lease.acquire() and self.one_pass()
+                self._bury_senders()
+                busy = self._hold() and self.one_pass()
             except DatabaseError:
                 logger.exception("pass failed: the database did not answer")
             except Exception:
                 logger.exception("pass failed")
-            stop.wait(_BUSY_PAUSE if busy else _IDLE_PAUSE)
-        self.lease.release()
+            self.last_pass_at = time.monotonic()
+            self._rest(stop, busy=busy)
+        self._let_go()
+        try:
+            tally.flush()
+            self.lease.release()
+        except DatabaseError:
+            # It runs out by itself.
+            logger.exception("lease not given back: the database did not answer")
 
-    def one_pass(self) -> bool:
+    def one_pass(self, *, now: datetime | None = None) -> bool:
         """Look at what is due, hand over what may go, now and then sweep; whether anything was done."""
-        now = timezone.now()
-        if now - self._beat_at >= _HEARTBEAT_EVERY:
-            self._beat_at = now
-            actions.ring("heartbeat")
-        done = self._look(now)
-        if now - self._swept_at >= _SWEEP_EVERY:
-            self._swept_at = now
-            reconcile.unconfirmed(now=now)
-            sweep.once(now=now)
-        return self._hand_over() + done > 0
+        now = now or timezone.now()
+        tally.count("passes")
+        done = sum(watcher.one_pass(now) for watcher in self._all_watchers())
+        done += self._reconcile(now)
+        self._sweep(now)
+        done += handover.hand_over(self.lease, now=now)
+        if time.monotonic() - self._tallied_at >= _TALLY_SECONDS:
+            self._tallied_at = time.monotonic()
+            tally.flush()
+        return done > 0 or any(watcher.busy for watcher in self._watchers.values())
 
-    def _look(self, now: datetime) -> int:
-        due = list(ActionTemplate.objects.select_related("clip").due_for_look(now=now)[:LOOKS_A_PASS])
-        for template in due:
-            if not self.lease.renew():
-                break
-            try:
-                pipeline.look(template)
-            except Exception:
-                # One odd answer must not keep the others from being looked at.
-                logger.exception("look failed", extra={"template": template.public_id})
-                pipeline.look_later(template)
-        return len(due)
+    def finish_looks(self, *, seconds: float = 30.0) -> None:
+        """Wait for the answers that are under way; the next pass records them. For tests."""
+        deadline = time.monotonic() + seconds
+        while any(watcher.busy for watcher in self._watchers.values()) and time.monotonic() < deadline:
+            time.sleep(0.002)
 
-    def _hand_over(self) -> int:
-        """Claim as many waiting templates as slots are free, and ring for their launch."""
-        count = 0
-        while self._hand_over_one():
-            count += 1
-        return count
+    # --- the lease ---
 
-    def _hand_over_one(self) -> bool:
-        now = timezone.now()
-        with transaction.atomic():
-            # Fencing: within this transaction the lease cannot change hands, so that two cannot fill one slot.
-            if not self.lease.renew() or _is_held_back(now):
-                return False
-            if (
-                ActionTemplate.objects.filter(state__in=AT_SERVICE - {State.UNCONFIRMED}).count()
-                >= settings.DASHSCOPE_SLOTS
-            ):
-                return False
-            template = self._next(now)
-            if template is None:
-                return False
-            token = pipeline.claim_submit(template, now=now)
-            if token is None:
-                return False
-            actions.ring("launch", template_pk=template.pk, token=token)
-        self._turns[template.account_id] = max(self._turns.values(), default=0) + 1
-        return True
+    def _hold(self) -> bool:
+        """Whether this process conducts. What another one decides meanwhile is safe from this one's late answers."""
+        holds = self.lease.hold()
+        if holds and not self._conducts:
+            tally.count("lease_takeovers")
+        elif self._conducts and not holds:
+            logger.warning("lease lost", extra={"owner": self.lease.owner})
+            self._let_go()
+        self._conducts = holds
+        return holds
 
-    def _next(self, now: datetime) -> ActionTemplate | None:
-        """The account served longest ago; within it, who waits longest."""
-        waiting = ActionTemplate.objects.filter(state=State.QUEUED, next_look_at__lte=now)
-        accounts = waiting.order_by().values_list("account").annotate(first=Min("queued_at"))
-        turn = min(accounts, key=lambda pair: (self._turns.get(pair[0], 0), pair[1]), default=None)
-        if turn is None:
-            return None
-        return waiting.select_related("clip").filter(account=turn[0]).order_by("queued_at", "pk").first()
+    def _let_go(self) -> None:
+        for watcher in self._watchers.values():
+            watcher.close()
+        self._watchers.clear()
+        self._searches.clear()
+
+    def _rest(self, stop: threading.Event, *, busy: bool) -> None:
+        """Until something has come or is due."""
+        if stop.wait(_LEAST_PAUSE):
+            return
+        pause = _BUSY_PAUSE if busy else _IDLE_PAUSE
+        for watcher in self._watchers.values():
+            if watcher.next_due is not None:
+                pause = min(pause, (watcher.next_due - timezone.now()).total_seconds())
+        self._news.wait(max(pause - _LEAST_PAUSE, 0.0))
+        self._news.clear()
+
+    # --- looks ---
+
+    def _all_watchers(self) -> list[Watcher]:
+        """One for each credential with open tasks, and the site's."""
+        if time.monotonic() - self._credentials_at >= _CREDENTIALS_SECONDS:
+            self._credentials_at = time.monotonic()
+            own = ActionTemplate.objects.filter(state__in=LOOKED_AT, credential__isnull=False)
+            wanted = {None, *own.order_by().values_list("credential", flat=True).distinct()}
+            for credential_id in wanted - self._watchers.keys():
+                self._watchers[credential_id] = Watcher(credential_id, news=self._news.set)
+            for credential_id in self._watchers.keys() - wanted:
+                if not self._watchers[credential_id].busy:
+                    self._watchers.pop(credential_id).close()
+        return list(self._watchers.values())
+
+    # --- submits without an answer ---
+
+    def _reconcile(self, now: datetime) -> int:
+        """Have the task list read for those that are looked for, and act on what it told; how many were acted on."""
+        over = [search for search in self._searches.values() if search.gathered.done()]
+        for search in over:
+            del self._searches[search.template.pk]
+            problem = search.gathered.exception()
+            if problem is None:
+                reconcile.decide(search.template, search.gathered.result(), now=now)
+            elif not isinstance(problem, ClosedError):
+                logger.error("task list not read", exc_info=problem)
+        for template in reconcile.due(now=now):
+            watcher = self._watchers.get(template.credential_id)
+            if watcher is None or template.pk in self._searches or watcher.is_held(now):
+                continue
+            question = reconcile.question(template)
+            self._searches[template.pk] = _Search(template, watcher.run(partial(_gather, question)))
+        return len(over)
+
+    def _bury_senders(self) -> None:
+        """With the lease or without: only a process of the same machine is known to be gone."""
+        if time.monotonic() - self._buried_at >= settings.SWEEP_SECONDS:
+            self._buried_at = time.monotonic()
+            reconcile.bury_senders(now=timezone.now())
+
+    # --- the sweep ---
+
+    def _sweep(self, now: datetime) -> None:
+        """It calls OSS and may wait for it: beside the loop, so that no look waits with it."""
+        if time.monotonic() - self._swept_at < settings.SWEEP_SECONDS:
+            return
+        self._swept_at = time.monotonic()
+        work = partial(sweep.once, now=now)
+        if self._beside is None:
+            work()
+        else:
+            self._beside.start(work)
 
 
-def _is_held_back(now: datetime) -> bool:
-    """Whether nobody may be handed over: the site's own trouble, or an answer that is still being looked for.
+@dataclass(frozen=True)
+class _Search:
+    """An unanswered submit whose credential's task list is being read."""
 
-    While a submit is unresolved no other goes out, so that what the task list then shows is its own.
-    """
-    if reconcile.pending():
-        return True
-    return ActionTemplate.objects.filter(
-        state=State.QUEUED, next_look_at__gt=now, error_code__in=policy.SITE_TROUBLE
-    ).exists()
+    template: ActionTemplate
+    gathered: "Future[Gathered]"
+
+
+def _gather(question: Question, asking: Asking) -> Gathered:
+    return reconcile.gather(asking.client, question, before_call=asking.wait)
+
+
+class _Beside:
+    """One piece of work at a time in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def start(self, work: Callable[[], object]) -> None:
+        """Begin it, unless the last one is still at it."""
+        if self._thread is not None and self._thread.is_alive():
+            logger.warning("still at work beside the loop")
+            return
+        self._thread = threading.Thread(target=self._run, args=(work,), name="sweep", daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def _run(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception:
+            logger.exception("work beside the loop failed")
+        finally:
+            connections.close_all()

@@ -13,11 +13,12 @@ from statistics import median
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, F, Min, OuterRef, Subquery
+from django.db.models import F
 from django.utils import timezone
 
+from templategen import turns
 from templategen.credentials import credential_of
-from templategen.models import ActionTemplate, CredentialStatus, Turn
+from templategen.models import ActionTemplate, CredentialStatus
 from templategen.states import AT_SERVICE, State
 
 _LAST = 50
@@ -160,24 +161,13 @@ def _numbers(asked: Sequence[ActionTemplate]) -> dict[int, int]:
 
 def _lines(now: datetime, run: timedelta | None) -> dict[int | None, _Line]:
     lines: defaultdict[int | None, _Line] = defaultdict(lambda: _Line(now, run))
-    turn = Turn.objects.filter(account=OuterRef("account")).values("at")[:1]
-    accounts = (
-        ActionTemplate.objects.filter(state=State.QUEUED)
-        .order_by()
-        .values("account")
-        .annotate(count=Count("pk"), first=Min("queued_at"), turn=Subquery(turn))
-        .values_list("account", "count", "turn", "first")
-    )
-    # Whoever was never served comes first, as in the conductor.
-    for account_id, count, _turn, _first in sorted(accounts, key=lambda row: (row[2] is not None, row[2] or row[3])):
-        lines[credential_of(account_id)].waiting[account_id] = count
+    for one in turns.in_turn():
+        lines[one.credential_id].waiting[one.account_id] = one.count
     paused = set(CredentialStatus.objects.filter(paused_at__isnull=False).values_list("key", flat=True))
     at_work: defaultdict[int | None, list[_Open]] = defaultdict(list)
     # An unanswered submit holds no slot (conductor.py).
     rows = ActionTemplate.objects.filter(state__in=AT_SERVICE - {State.UNCONFIRMED}).order_by("claimed_at", "pk")
-    for owner, pk, state, running, sent in rows.values_list(
-        "credential", "pk", "state", "running_at", "sent_at"
-    ):
+    for owner, pk, state, running, sent in rows.values_list("credential", "pk", "state", "running_at", "sent_at"):
         at_work[owner].append(_Open(pk, state, running, sent))
     for credential_id in lines.keys() | at_work.keys():
         _set_out(lines[credential_id], at_work[credential_id])

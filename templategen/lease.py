@@ -4,8 +4,11 @@ import logging
 import os
 import secrets
 import socket
-from datetime import timedelta
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -16,39 +19,54 @@ logger = logging.getLogger(__name__)
 
 
 class LeaseHolder:
-    """One process's claim to the lease ``name``."""
+    """One process's claim to the lease ``name``, for LEASE_SECONDS at a time unless ``length`` says otherwise.
 
-    def __init__(self, name: str, *, length: timedelta = timedelta(seconds=20)) -> None:
+    Whoever decides something by it renews it within the same transaction (fencing): clocks of machines may differ, and
+    a frozen process does not know how late it is. ``clock`` counts seconds and never goes back.
+    """
+
+    def __init__(
+        self, name: str, *, length: timedelta | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.name = name
-        self.length = length
+        self.length = length or timedelta(seconds=settings.LEASE_SECONDS)
         # Not the process ID alone: those come again after a restart, and on other machines.
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._clock = clock
+        self._renewed_at: float | None = None
 
-    def acquire(self) -> bool:
+    def hold(self, *, now: datetime | None = None) -> bool:
+        """Whether it is ours, written anew only when a quarter of its time is over: for what needs no fencing."""
+        fresh = self._renewed_at is not None and self._clock() - self._renewed_at < self.length.total_seconds() / 4
+        return fresh or self.acquire(now=now)
+
+    def acquire(self, *, now: datetime | None = None) -> bool:
         """Renew it if it is ours, take it if it is free; whether it is ours now."""
-        return self.renew() or self._take()
+        return self.renew(now=now) or self._take(now or timezone.now())
 
-    def renew(self) -> bool:
+    def renew(self, *, now: datetime | None = None) -> bool:
         """Whether it is ours still. Inside a transaction this also locks it there: nobody takes it meanwhile."""
-        now = timezone.now()
+        now, begun = now or timezone.now(), self._clock()
         mine = Lease.objects.filter(name=self.name, owner=self.owner, until__gt=now)
-        return bool(mine.update(until=now + self.length))
+        self._renewed_at = begun if mine.update(until=now + self.length) else None
+        return self._renewed_at is not None
 
     def release(self) -> None:
         """Let the next one have it at once."""
+        self._renewed_at = None
         Lease.objects.filter(name=self.name, owner=self.owner).update(until=timezone.now())
 
-    def _take(self) -> bool:
-        now = timezone.now()
+    def _take(self, now: datetime) -> bool:
+        begun = self._clock()
         free = Lease.objects.filter(name=self.name, until__lte=now)
-        if free.update(owner=self.owner, until=now + self.length, epoch=F("epoch") + 1):
-            logger.info("lease taken", extra={"lease": self.name, "owner": self.owner})
-            return True
-        if Lease.objects.filter(name=self.name).exists():
-            return False
-        try:
-            with transaction.atomic():
-                Lease.objects.create(name=self.name, owner=self.owner, until=now + self.length, epoch=1)
-        except IntegrityError:
-            return False
+        if not free.update(owner=self.owner, until=now + self.length, epoch=F("epoch") + 1):
+            if Lease.objects.filter(name=self.name).exists():
+                return False
+            try:
+                with transaction.atomic():
+                    Lease.objects.create(name=self.name, owner=self.owner, until=now + self.length, epoch=1)
+            except IntegrityError:
+                return False
+        logger.info("lease taken", extra={"lease": self.name, "owner": self.owner})
+        self._renewed_at = begun
         return True

@@ -60,6 +60,9 @@ class Product:
         ActionTemplate.objects.filter(state__in=WATCHED).update(next_look_at=timezone.now())
         self.conductor.lease.acquire()
         self.conductor.one_pass()
+        # The first pass asks, the second records what came.
+        self.conductor.finish_looks()
+        self.conductor.one_pass()
         self.run_jobs()
 
     def run_until(self, condition: Callable[[], bool], *, seconds: float = 30.0) -> None:

@@ -1,0 +1,80 @@
+"""Waiting templates are handed over for their launch: as many as slots are free, in turn."""
+
+from collections import defaultdict, deque
+from dataclasses import replace
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from templategen import actions, credential_status, pipeline, reconcile, turns
+from templategen.lease import LeaseHolder
+from templategen.models import ActionTemplate, CredentialStatus
+from templategen.states import AT_SERVICE, State
+from templategen.turns import Waiting
+
+# Claims in one pass: the others' looks must not wait for a long line.
+_AT_ONCE = 20
+# An unanswered submit holds no slot: it may never have been made. What keeps the line waiting is its search.
+_HOLDS_A_SLOT = AT_SERVICE - {State.UNCONFIRMED}
+
+
+def hand_over(lease: LeaseHolder, *, now: datetime) -> int:
+    """Claim templates for free slots and ring for their launch; how many. No paid call is made here."""
+    lines: defaultdict[int | None, deque[Waiting]] = defaultdict(deque)
+    for one in turns.in_turn(now=now):
+        lines[one.credential_id].append(one)
+    return sum(_serve(lease, credential_id, line, now) for credential_id, line in lines.items())
+
+
+def _serve(lease: LeaseHolder, credential_id: int | None, line: deque[Waiting], now: datetime) -> int:
+    count = 0
+    while line and count < _AT_ONCE:
+        # Asked before as well: a transaction costs the others a lock.
+        if _may_go(credential_id, now) is None:
+            break
+        turn = line.popleft()
+        if not _hand_over_one(lease, turn, now):
+            continue
+        count += 1
+        if turn.count > 1:
+            line.append(replace(turn, count=turn.count - 1))
+    return count
+
+
+def _hand_over_one(lease: LeaseHolder, turn: Waiting, now: datetime) -> bool:
+    with transaction.atomic():
+        # Fencing: within this transaction the lease cannot change hands, so that two cannot fill one slot.
+        if not lease.renew():
+            return False
+        status = _may_go(turn.credential_id, now)
+        if status is None:
+            return False
+        waiting = ActionTemplate.objects.filter(
+            state=State.QUEUED, next_look_at__lte=now, account_id=turn.account_id
+        ).order_by("queued_at", "pk")
+        template = waiting.select_related("clip").first()
+        if template is None or (status.paused_at is not None and not credential_status.begin_probe(status, now=now)):
+            return False
+        token = pipeline.claim_submit(template, now=now)
+        if token is None:
+            return False
+        turns.serve(turn.account_id, now=now)
+        actions.ring("launch", template_pk=template.pk, token=token)
+    return True
+
+
+def _may_go(credential_id: int | None, now: datetime) -> CredentialStatus | None:
+    """The credential's status if one more may be handed over now, else None.
+
+    While a submit is unresolved no other goes out, so that what the task list then shows is its own.
+    """
+    status = credential_status.status_of(credential_id)
+    if not credential_status.may_submit(status, now=now) or reconcile.pending(credential_id):
+        return None
+    at_service = ActionTemplate.objects.filter(state__in=_HOLDS_A_SLOT, credential=credential_id)
+    if status.paused_at is not None:
+        # A single one goes out, to see.
+        return None if at_service.filter(state=State.SUBMITTING).exists() else status
+    room = max(settings.DASHSCOPE_SLOTS, 1) + max(settings.DASHSCOPE_PENDING, 0)
+    return status if at_service.count() < room else None
