@@ -24,14 +24,15 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _MOST_TALLIES = 500
 # What has ended stays for ever; its age says nothing. A lost one is still looked at.
 _AGED = frozenset(State) - SETTLED | {State.LOST}
+# What each tally counts, and by what.
 _TALLIES = {
-    "looks": "Answers about single tasks.",
-    "lists": "Pages of the task list that were read.",
-    "look_errors": "Looks that failed, by code.",
-    "submits": "Submits by outcome.",
-    "submit_errors": "Submits that were refused or had no answer, by code.",
-    "passes": "Passes of the conductor.",
+    "looks": ("Answers of DashScope about tasks: of one (get), or a page of the list (list).", "call"),
+    "look_errors": ("Looks that failed, by code.", "code"),
+    "submits": ("Submits by what came of them.", "outcome"),
+    "passes": ("Passes of the conductor.", "kind"),
+    "lease_takeovers": ("Times that a worker became the conductor.", "kind"),
 }
+_ANOTHER = ("Counted by the pipeline.", "kind")
 
 
 class PipelineCollector(Collector):
@@ -92,7 +93,9 @@ def _processes(now: datetime) -> Iterator[Metric]:
     for beat in standing.beats(now=now):
         ages.add_metric([beat.name], beat.age_seconds)
     held = GaugeMetricFamily("templategen_lease_held", "Whether somebody holds the lease.", labels=["lease"])
-    taken = CounterMetricFamily("templategen_lease_takeovers", "Changes of hands of the lease.", labels=["lease"])
+    taken = CounterMetricFamily(
+        "templategen_lease_changes", "Changes of hands of the lease since the site was made.", labels=["lease"]
+    )
     for lease in standing.leases(now=now):
         held.add_metric([lease.name], lease.held)
         taken.add_metric([lease.name], lease.epoch)
@@ -117,18 +120,18 @@ def _credentials(now: datetime) -> Iterator[Metric]:
 
 
 def _tallies() -> Iterator[Metric]:
-    """Each tally is a counter; where any of its rows has a label, all have one: ``code``."""
+    """Each tally is a counter; where any of its rows has a label, all have one."""
     rows: dict[str, dict[str, int]] = defaultdict(dict)
     for name, label, count in Tally.objects.order_by("name", "label").values_list("name", "label", "count")[
         :_MOST_TALLIES
     ]:
         rows[re.sub(r"\W", "_", name, flags=re.ASCII)][label] = count
     for name, counts in rows.items():
-        about = _TALLIES.get(name, "Counted by the pipeline.")
+        about, by = _TALLIES.get(name, _ANOTHER)
         if set(counts) == {""}:
             yield CounterMetricFamily(f"templategen_{name}", about, value=counts[""])
             continue
-        family = CounterMetricFamily(f"templategen_{name}", about, labels=["code"])
+        family = CounterMetricFamily(f"templategen_{name}", about, labels=[by])
         for label, count in counts.items():
             family.add_metric([label], count)
         yield family

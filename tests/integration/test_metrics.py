@@ -105,7 +105,7 @@ def test_the_numbers_are_those_of_the_rows(client: Client, owner: User) -> None:
     assert found["templategen_queue_up",] == 1
     assert found["templategen_queue_messages",] == 1
     assert found["templategen_queue_oldest_seconds",] == pytest.approx(60, abs=30)
-    assert found["templategen_lease_takeovers_total", "conductor"] == 3
+    assert found["templategen_lease_changes_total", "conductor"] == 3
     assert found["templategen_lease_held", "conductor"] == 1
     assert found["templategen_heartbeat_age_seconds", "queue"] == pytest.approx(5, abs=30)
     assert found["templategen_credential_paused", "site"] == 1
