@@ -50,7 +50,9 @@ def main() -> int:
 
         with ThreadPoolExecutor(asked.at_once) as pool:
             outcomes = list(pool.map(one, jobs))
-    return _sum_up(outcomes, folder, time.monotonic() - begun)
+    if all(outcome.good for outcome in outcomes) and not asked.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return _sum_up(outcomes, time.monotonic() - begun)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +88,7 @@ def _one(base: Prepared, folder: Path, seed: int, combination: Combination, aske
     return outcome
 
 
-def _sum_up(outcomes: list[Outcome], folder: Path, seconds: float) -> int:
+def _sum_up(outcomes: list[Outcome], seconds: float) -> int:
     total: Counter[str] = Counter()
     for outcome in outcomes:
         total.update(outcome.verdict.counts)
@@ -95,8 +97,6 @@ def _sum_up(outcomes: list[Outcome], folder: Path, seconds: float) -> int:
     for name, count in sorted(total.items()):
         print(f"{name}={count}")
     print(f"seeds={len(outcomes)}\nbroken_seeds={len(bad)}\nseconds={seconds:.0f}")
-    if not bad:
-        shutil.rmtree(folder, ignore_errors=True)
     return 1 if bad else 0
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.place import Prepared, place, prepared
+from tests.chaos.place import QUICK, Prepared, place, prepared
 from tests.chaos.points import ELSEWHERE
 from tests.running import ROOT
 from tests.sandbox import free_port
@@ -23,6 +23,8 @@ from tests.sandbox import free_port
 LANE_SECONDS = 600
 # How often the same point is tried where a way comes by it again and again (reads of ranges, looks).
 MOST_TIMES = 2
+# Nothing but the one kill is in the way here, and no step takes long.
+QUICKER = {"CHECK_LEASE_SECONDS": "2", "DASHSCOPE_TIMEOUT_SECONDS": "1", "RECONCILE_SETTLE_SECONDS": "3"}
 Order = dict[str, Any]
 
 
@@ -38,8 +40,11 @@ def points_of(trace: list[str]) -> list[tuple[str, int]]:
 
 
 def can_freeze(point: str) -> bool:
-    """A process that stands still within a transaction holds the database's lock: then everybody stands still."""
-    return not point.startswith("before commit")
+    """A process that stands still within a transaction holds the database's lock: then everybody stands still.
+
+    At SQLite an INSERT that returns the new key is one, until that has been read.
+    """
+    return not point.startswith(("before commit", "after INSERT"))
 
 
 class Lanes:
@@ -65,7 +70,10 @@ class Lanes:
     def _lane(self, number: int, orders: list[Order | None]) -> list[dict[str, Any]]:
         folder = self._folder / f"lane-{number}"
         port = free_port()
-        here = place(self._base, folder, number, site_url="http://testserver", sandbox_url=f"http://127.0.0.1:{port}")
+        here = place(
+            self._base, folder, number,
+            site_url="http://testserver", sandbox_url=f"http://127.0.0.1:{port}", waits={**QUICK, **QUICKER},
+        )  # fmt: skip
         person = self._base.people[0]
         folder.joinpath("lane.json").write_text(
             json.dumps({

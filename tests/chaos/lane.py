@@ -149,7 +149,7 @@ class Lane:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 raise TimeoutError("a step did not end")
-            time.sleep(0.002)
+            time.sleep(0.004)
         if os.WIFSTOPPED(status):
             self._frozen.append(pid)
 
@@ -178,10 +178,18 @@ def _work_and_end(work: Callable[[], None]) -> None:
 
 def _conduct() -> None:
     """One pass, sweep included; the lease is given back, for the next pass is another process."""
+    from django.utils import timezone
+
+    from templategen import reconcile
     from templategen.conductor import Conductor
 
+    # Each worker command's own part, lease or not.
+    reconcile.bury_senders(now=timezone.now())
     conductor = Conductor()
     if conductor.lease.acquire():
+        conductor.one_pass()
+        # What came of the looks that it began.
+        conductor.finish_looks()
         conductor.one_pass()
         conductor.lease.release()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.chaos.site import Site
 
-PAUSES = (0.2, 1.5)
+PAUSES = (0.3, 1.4)
 FREEZES = (0.5, 4.0)
 # What is hit how often; a group is all of a unit's processes at once.
 KILLS = {
@@ -22,7 +22,7 @@ KILLS = {
 FROZEN = ("web worker", "worker", "queue", "queue child", "sandbox")
 FREEZE_SHARE = 0.25
 FORGET_SHARE = 0.2
-POINT_ODDS = 0.004
+POINT_ODDS = 0.01
 FAULTS: tuple[dict[str, Any], ...] = (
     {"where": "submit", "kind": "lose_answer"},
     {"where": "submit", "kind": "refuse"},
@@ -49,6 +49,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"where": "oss-complete", "kind": "status", "status": 503},
     {"where": "oss-head", "kind": "refuse"},
     {"where": "oss", "kind": "refuse"},
+    {"where": "task", "kind": "fail", "code": "InvalidFile.Content", "message": "No human body"},
+    {"where": "task", "kind": "slow", "seconds": 2},
 )
 
 
@@ -96,14 +98,19 @@ class Mischief:
         (self._site.here.orders / "odds").write_text(json.dumps(odds))
 
     def _note_fault(self, fault: dict[str, Any]) -> None:
-        with suppress(OSError, ValueError):
-            self._site.sandbox.control("POST", "faults", fault)
-            self._note(f"fault {fault['where']} {fault['kind']}", str(fault.get("status", "")))
+        self._control("POST", "faults", fault)
+        self._note(f"fault {fault['where']} {fault['kind']}", str(fault.get("status", "")))
 
     def _forget_connections(self) -> None:
         if self._chance.random() < FORGET_SHARE:
+            self._control("DELETE", "connections")
+            self._note("connections cut", "")
+
+    def _control(self, method: str, path: str, content: object = None) -> None:
+        """One that is frozen hears nothing: it would be waited for, and nothing else would happen meanwhile."""
+        if self._site.sandbox.pid not in [pid for _until, pid in self._frozen]:
             with suppress(OSError, ValueError):
-                self._note("connections cut", str(self._site.sandbox.cut_idle_connections()))
+                self._site.sandbox.control(method, path, content)
 
     def _freeze(self, role: str) -> None:
         for pid in self._pids(role)[:1]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,9 @@ def prepared(folder: Path, *, database: str, broker: str) -> Iterator[Prepared]:
         yield Prepared(base, postgres, redis, made["cookie"], people)
 
 
-def place(base: Prepared, folder: Path, number: int, *, site_url: str, sandbox_url: str) -> Place:
+def place(
+    base: Prepared, folder: Path, number: int, *, site_url: str, sandbox_url: str, waits: Mapping[str, str] = QUICK
+) -> Place:
     """A copy in ``folder``; ``number`` names the database and, at Redis, the keys."""
     data, orders = folder / "data", folder / "orders"
     orders.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,7 @@ def place(base: Prepared, folder: Path, number: int, *, site_url: str, sandbox_u
         url = sqlite_url(data / "sandbox.sqlite3")
     redis = f"{base.redis.rsplit('/', 1)[0]}/{number % 16}" if base.redis else ""
     more = {
-        **QUICK,
+        **waits,
         "CHAOS_DIR": str(orders),
         "TEMPLATEGEN_SITE_URL": site_url,
         "TEMPLATEGEN_SANDBOX_URL": sandbox_url,

@@ -18,7 +18,9 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,13 @@ _PRODUCT = f"{os.sep}templategen{os.sep}"
 _QUEUE = f"{os.sep}django_q{os.sep}"
 # They say what is done, not on whose behalf.
 _GO_BETWEENS = ("models.py", "actions/queue.py", "points.py")
+_WAITS = {
+    "pipeline.check._STORAGE_WAIT": 1.0,
+    "policy._FIRST_WAIT": 0.5,
+    "policy._LONGEST_WAIT": 2.0,
+    "sweep._ON_ITS_WAY": 1.0,
+    "sweep._RUNG_AGAIN": 3.0,
+}
 ELSEWHERE = "elsewhere"
 
 
@@ -46,9 +55,19 @@ class Points(AppConfig):
         """Once a process, before anything is forked."""
         if "CHAOS_DIR" not in os.environ:
             return
+        _shorten_waits()
         _wrap_requests()
         _wrap_commits()
         connection_created.connect(_watch_statements)
+
+
+def _shorten_waits() -> None:
+    """Waits that are no settings, in proportion to those that are (place.QUICK)."""
+    for place, seconds in _WAITS.items():
+        module, _, name = place.rpartition(".")
+        found = import_module(f"templategen.{module}")
+        assert isinstance(getattr(found, name), timedelta), f"{place} is no wait any more"
+        setattr(found, name, timedelta(seconds=seconds))
 
 
 def reach(when: str, what: str) -> None:

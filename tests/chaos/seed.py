@@ -1,5 +1,6 @@
 """One seed: clips go through a site that is being killed; then all faults end, and the promises are looked at."""
 
+import random
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,8 @@ from tests.sandbox import Sandbox, free_port
 UPLOAD_SECONDS = 90.0
 CALM_SECONDS = 90.0
 RUN_SECONDS = 0.3
+# Between two clips of one person.
+LONGEST_PAUSE_SECONDS = 3.0
 LIST_LAG_SECONDS = 0.5
 
 
@@ -74,7 +77,9 @@ class _Clients:
         client = Client(
             over_http(self.port, self.here.cookie(person)), person.slug, until=time.monotonic() + UPLOAD_SECONDS
         )
+        chance = random.Random(f"{self.seed}/{person.slug}")
         for number in numbers:
+            time.sleep(chance.uniform(0, LONGEST_PAUSE_SECONDS))
             try:
                 # Trailing bytes that no player minds: no two clips are the same.
                 data = clip_bytes() + f"\0\0\0\x18free{self.seed:08d}{number:08d}".encode()

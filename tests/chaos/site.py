@@ -58,9 +58,8 @@ class Site:
     def start(self) -> None:
         """Start all and keep them running; returns at once."""
         web = [
-            "-m", "gunicorn", "templategen.wsgi", "--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread",
-            "--workers", "2", "--threads", "8", "--timeout", "60", "--graceful-timeout", "4", "--keep-alive", "5",
-            "--log-level", "warning", "--no-control-socket", "--worker-tmp-dir", "/dev/shm",
+            "-m", "gunicorn", "-c", "python:templategen.gunicorn_config", "templategen.wsgi",
+            "--bind", f"127.0.0.1:{self.port}",
         ]  # fmt: skip
         self._units.append(_Unit("web", web, self.here.folder / "web.log"))
         for number in range(self.workers):
