@@ -139,12 +139,12 @@ def decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> No
         raise
     except Exception:
         logger.exception("reconciling failed", extra={"template": template.public_id})
-        _leave_to_a_person(template, found=[])
+        _leave_to_a_person(template)
 
 
 def _decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> None:
     if template.sent_at is None or now - template.sent_at > _LIST_WINDOW:
-        _leave_to_a_person(template, found=[])
+        _leave_to_a_person(template)
         return
     if gathered.problem is not None:
         _not_read(template, gathered, now=now)
@@ -172,11 +172,11 @@ def _not_read(template: ActionTemplate, gathered: Gathered, *, now: datetime) ->
     if isinstance(problem, RefusedError):
         if policy.verdict_on_look(problem) is not Verdict.LATER:
             # A key may be allowed to submit and not to list: no reason to pause it.
-            _leave_to_a_person(template, found=[])
+            _leave_to_a_person(template)
             return
         if policy.verdict(problem) is Verdict.LATER:
             credential_status.hold_looks(template.credential_id, retry_after=problem.retry_after)
-    _wait_or_give_up(template, found=[], now=now, search=template.search)
+    _wait_or_give_up(template, found=None, now=now, search=template.search)
 
 
 def _weigh(template: ActionTemplate, gathered: Gathered) -> _Evidence:
@@ -329,7 +329,7 @@ def look_until(template: ActionTemplate) -> datetime:
 
 
 def _wait_or_give_up(
-    template: ActionTemplate, *, found: Iterable[Listed], now: datetime, search: dict[str, Any]
+    template: ActionTemplate, *, found: Iterable[Listed] | None, now: datetime, search: dict[str, Any]
 ) -> None:
     if now > look_until(template):
         _leave_to_a_person(template, found=found)
@@ -383,18 +383,22 @@ def _send_again(template: ActionTemplate, *, now: datetime) -> None:
     )
 
 
-def _leave_to_a_person(template: ActionTemplate, *, found: Iterable[Listed]) -> None:
-    near = sorted(found, key=lambda task: _distance(template, task))[:_MOST_FOUND]
+def _leave_to_a_person(template: ActionTemplate, *, found: Iterable[Listed] | None = None) -> None:
+    """``found`` None: nothing could be read, so that what was laid out before stays."""
+    values: dict[str, Any] = {}
+    if found is not None:
+        near = sorted(found, key=lambda task: _distance(template, task))[:_MOST_FOUND]
+        values["found"] = [task.to_dict() for task in near]
     left = ActionTemplate.objects.filter(pk=template.pk, state=State.UNCONFIRMED).exclude(error_code=FOR_A_PERSON)
     if left.update(
         error_code=FOR_A_PERSON,
-        found=[task.to_dict() for task in near],
         search={},
         cancel_wanted_at=None,
         version=F("version") + 1,
         changed_at=timezone.now(),
+        **values,
     ):
-        logger.error("a person must decide", extra={"template": template.public_id, "found": len(near)})
+        logger.error("a person must decide", extra={"template": template.public_id})
 
 
 def _distance(template: ActionTemplate, task: Listed) -> timedelta:

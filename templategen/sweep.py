@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 
 from django.conf import settings
 from django.core.cache import cache
@@ -12,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django_q.tasks import queue_size
 
-from templategen import actions, alarms, pipeline
+from templategen import actions, alarms, housekeeping, pipeline
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
 from templategen.models import ActionTemplate, Clip, TemplateQuerySet
@@ -181,11 +179,9 @@ def _results_unread(now: datetime) -> int:
     return count
 
 
-def _queue_rows_pruned(now: datetime) -> int:
-    """What the queue's and the sessions' tables keep for nobody. Once an hour."""
-    if find_spec("templategen.housekeeping") is None or not cache.add("sweep.pruned", 1, _HOURLY):
-        return 0
-    return int(import_module("templategen.housekeeping").prune_queue(now) or 0)
+def _tables_pruned(now: datetime) -> int:
+    """What the queue's and the sessions' tables keep for nobody. Once a day."""
+    return int(housekeeping.daily(now))
 
 
 _STEPS: dict[str, Callable[[datetime], int]] = {
@@ -199,5 +195,5 @@ _STEPS: dict[str, Callable[[datetime], int]] = {
     "removed_from_trash": _trash,
     "objects_removed": _discarded_clips,
     "results_unread": _results_unread,
-    "queue_rows_pruned": _queue_rows_pruned,
+    "tables_pruned": _tables_pruned,
 }

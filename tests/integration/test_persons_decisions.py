@@ -110,6 +110,14 @@ def test_looking_again_brings_back_what_the_list_now_shows(own_product, own_sand
     assert {task["task_id"] for task in undecided.found} == ids
 
 
+def test_looking_again_in_vain_keeps_what_was_found(own_product, own_sandbox, owner, undecided):
+    own_sandbox.fault("list", "status", status=403, code="AccessDenied", times=1)
+    actions.look_again(undecided, by=owner)
+    reconcile.unconfirmed(now=timezone.now())
+    undecided.refresh_from_db()
+    assert (undecided.error_code, [task["task_id"] for task in undecided.found]) == (FOR_A_PERSON, ["x"])
+
+
 def test_looking_again_at_a_lost_one_is_at_once(own_product, account, owner):
     lost = make_template(account, State.LOST, next_look_at=timezone.now() + timedelta(days=1))
     actions.look_again(lost, by=owner)

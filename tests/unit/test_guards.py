@@ -27,6 +27,8 @@ _WRITERS = {
     "templategen/conductor.py",
     "templategen/tally.py",
     "templategen/reconcile.py",
+    "templategen/restored.py",
+    "templategen/housekeeping.py",
     "templategen/sweep.py",
     "templategen/models.py",
     "templategen/lease.py",
