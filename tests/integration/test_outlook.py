@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account, User
@@ -195,6 +196,8 @@ def pause(code: str = "Arrearage") -> None:
 def test_a_paused_credential_is_told_with_cause_hope_and_next_try(web: Client, studio: Account) -> None:
     waiting = queued(studio, 1)
     pause()
+    detail = f"{GALLERY}templates/{waiting.public_id}/"
+    assert "until Alibaba has finished the one before" not in web.get(detail).content.decode()
     for address in (GALLERY, f"{GALLERY}templates/{waiting.public_id}/"):
         html = web.get(address).content.decode()
         for words in ("account is overdue", "Nothing is lost", "administrator", "One template is tried by itself at"):
@@ -211,6 +214,11 @@ def test_staff_is_told_more(web: Client, studio: Account, owner: User) -> None:
     assert "the code is Arrearage" in html
     assert "req-77" in html
     assert "Access denied" not in html
+    # The pipeline's page is for those who may look at templates there.
+    assert reverse("admin:pipeline") not in html
+    owner.is_superuser = True
+    owner.save()
+    assert f'href="{reverse("admin:pipeline")}"' in web.get(GALLERY).content.decode()
 
 
 def test_every_cause_has_words(studio: Account) -> None:

@@ -98,7 +98,7 @@ def test_while_the_machine_looks_nobody_decides(web: Client, studio: Account) ->
     assert 'id="undecided"' not in html
     assert "being looked through" in html
     assert "may still be at it" in html
-    assert f'Neither by <time class="soft" datetime="{look_until(template).isoformat()}"' in html
+    assert f'If neither is so by <time class="soft" datetime="{look_until(template).isoformat()}"' in html
     template.call_over_at = timezone.now()
     template.save()
     assert "That call is over" in page(web, template)
