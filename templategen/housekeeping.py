@@ -22,14 +22,14 @@ MESSAGES_KEPT = timedelta(days=2)
 EVERY = timedelta(days=1)
 
 
-def daily(now: datetime) -> bool:
-    """Prune once a day, whoever calls and how often; whether it was done now."""
+def daily(now: datetime) -> int:
+    """Prune once a day, whoever calls and how often; how many rows of the queue went now."""
     # Never renewed and never given back: it runs out when the next day's work is due.
     if not LeaseHolder("housekeeping", length=EVERY).acquire():
-        return False
+        return 0
     pruned, expired = prune_queue(now), clear_sessions()
     logger.info("housekeeping done", extra={"queue_rows": pruned, "sessions_cleared": expired})
-    return True
+    return pruned
 
 
 def prune_queue(now: datetime) -> int:

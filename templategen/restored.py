@@ -12,16 +12,19 @@ import logging
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from templategen import actions
+from templategen import actions, credential_status
 from templategen.clients.build import dashscope
+from templategen.clients.dashscope import SUCCESS_WORDS, DashScope
 from templategen.models import ActionTemplate, Event, Lease
 from templategen.states import FOR_A_PERSON, State
+from templategen.task_list import Listed, Question, gather
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +34,6 @@ BACKUP = "backup"
 """What a backup says of itself instead of a home (``manage.py backup``, for SQLite)."""
 CODE = "restored"
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
-_PAGE_SIZE, _MOST_PAGES = 100, 200
 
 
 @dataclass
@@ -109,45 +111,28 @@ def _leave_to_a_person(template: ActionTemplate, found: list[dict[str, Any]]) ->
     return bool(same.update(version=F("version") + 1, changed_at=timezone.now(), **values))
 
 
-def unowned_tasks() -> list[dict[str, Any]]:
-    """Tasks of the last 24 hours that no template here owns, the newest first, with what there is to know of each.
+def unowned_tasks() -> tuple[list[dict[str, Any]], bool]:
+    """Tasks of the last 24 hours that no template here owns, the newest first; and whether the list was read whole.
 
-    ``task_id``, ``status``, ``made_at`` (ISO 8601) and ``request_id`` as in ``ActionTemplate.found``; of those that
-    succeeded also ``template_id`` and ``seconds``, for an ID stands nowhere else and is gone a day later. Raises
+    Each has ``task_id``, ``status``, ``made_at`` (ISO 8601) and ``request_id`` as in ``ActionTemplate.found``; those
+    that succeeded also ``template_id`` and ``seconds``, for an ID stands nowhere else and is gone a day later. Raises
     DashScopeError where the service does not answer.
     """
-    rows: list[dict[str, Any]] = []
-    for number in range(1, _MOST_PAGES + 1):
-        page = dashscope().list_tasks(page=number, page_size=_PAGE_SIZE)
-        rows += page.rows
-        # Where the number of pages is missing, a short page is the last.
-        if len(page.rows) < _PAGE_SIZE and number >= page.pages:
-            break
-    tasks = {str(row["task_id"]): row for row in rows if row.get("task_id")}
-    owned = set(Event.objects.filter(task_id__in=tasks).values_list("task_id", flat=True))
-    owned |= set(ActionTemplate.objects.filter(task_id__in=tasks).values_list("task_id", flat=True))
-    return [_described(task_id, row) for task_id, row in tasks.items() if task_id not in owned]
+    client = dashscope()
+    gathered = gather(client, Question(page_size=credential_status.status_of(None).page_size))
+    if gathered.problem is not None:
+        raise gathered.problem
+    ids = [task.task_id for task in gathered.tasks]
+    owned = set(Event.objects.filter(task_id__in=ids).values_list("task_id", flat=True))
+    owned |= set(ActionTemplate.objects.filter(task_id__in=ids).values_list("task_id", flat=True))
+    unowned = [_described(client, task) for task in gathered.tasks if task.task_id not in owned]
+    return sorted(unowned, key=itemgetter("made_at"), reverse=True), gathered.whole
 
 
-def _described(task_id: str, row: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "task_id": task_id,
-        "status": str(row.get("status") or ""),
-        "made_at": _moment(row.get("gmt_create")),
-        "request_id": str(row.get("request_id") or ""),
-    }
-    if told["status"].startswith("SUCCEED"):
-        task = dashscope().get_task(task_id)
+def _described(client: DashScope, listed: Listed) -> dict[str, Any]:
+    told: dict[str, Any] = listed.to_dict()
+    if listed.status in SUCCESS_WORDS:
+        task = client.get_task(listed.task_id)
         told |= {"template_id": task.template_id, "seconds": task.video_duration}
-        logger.info("task that no template owns", extra={"task_id": task_id, "template_id": task.template_id})
+        logger.info("task that no template owns", extra={"task_id": task.task_id, "template_id": task.template_id})
     return told
-
-
-def _moment(value: object) -> str:
-    """Epoch milliseconds (task page) as ISO 8601; empty for anything else."""
-    if not isinstance(value, int | float):
-        return ""
-    try:
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
-    except (OverflowError, OSError, ValueError):
-        return ""

@@ -16,9 +16,11 @@ from tests.servers import postgres_program
 
 ROWS = "SELECT state, error_code, sent_at, template_id FROM templategen_actiontemplate ORDER BY id"
 ADOPT = """
+from templategen import actions
 from templategen.models import ActionTemplate
-from templategen.states import State
-ActionTemplate.objects.first().move(State.PENDING, task_id="{task_id}", error_code="", error_message="")
+template = ActionTemplate.objects.first()
+assert len(template.found) == 4
+actions.adopt(template, task_id="{task_id}", by=None)
 """
 
 

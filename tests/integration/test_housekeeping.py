@@ -48,16 +48,18 @@ def test_expired_sessions_go_and_the_admins_log_stays(owner):
     LogEntry.objects.create(
         user=owner, content_type=kind, action_flag=ADDITION, action_time=now - timedelta(days=999), change_message=""
     )
-    assert housekeeping.daily(now)
+    housekeeping.daily(now)
     assert [session.session_key for session in Session.objects.all()] == ["new"]
     assert LogEntry.objects.count() == 1
 
 
 def test_it_is_done_once_a_day_however_often_it_is_asked_for():
-    assert housekeeping.daily(timezone.now())
-    assert not housekeeping.daily(timezone.now())
+    for expected in (1, 0):
+        Task.objects.all().delete()
+        failure(8)
+        assert housekeeping.daily(timezone.now()) == expected
     Lease.objects.filter(name="housekeeping").update(until=timezone.now())
-    assert housekeeping.daily(timezone.now())
+    assert housekeeping.daily(timezone.now()) == 1
 
 
 def test_the_history_of_a_template_goes_with_it(owner, sandbox, settings):

@@ -42,7 +42,8 @@ class Command(BaseCommand):
         if not tasks_only:
             _require_no_worker()
         try:
-            tasks, trouble = restored.unowned_tasks(), ""
+            tasks, whole = restored.unowned_tasks()
+            trouble = "" if whole else _("Alibaba's list of tasks could not be read to its end: some may be missing.")
         except DashScopeError as problem:
             tasks, trouble = [], str(problem)
         if not tasks_only:
