@@ -218,7 +218,7 @@ def test_a_unit_that_systemd_kills_after_its_bound_leaves_nothing(site: Site) ->
         for pid in processes_of(site.data):
             os.kill(pid, signal.SIGKILL)
         worker.wait()
-        wait_until(lambda: not processes_of(site.data), seconds=5, what="the end of all")
+        wait_until(lambda: not processes_of(site.data), seconds=15, what="the end of all")
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])

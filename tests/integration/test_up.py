@@ -140,7 +140,7 @@ def test_the_first_user_is_kept_and_nothing_stays_when_up_itself_is_killed(site:
         # Listening for others without an address for them is said, with what to do.
         again.wait_for(rf"start again with TEMPLATEGEN_SITE_URL=http://NAME:{site.port}\b")
         again.end(signal.SIGKILL)
-        wait_until(lambda: not processes_of(site.data), seconds=5, what="the end of the orphans")
+        wait_until(lambda: not processes_of(site.data), seconds=15, what="the end of the orphans")
 
 
 def _answers(port: int) -> bool:

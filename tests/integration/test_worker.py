@@ -152,7 +152,7 @@ def test_a_queue_that_loses_its_sentinel_or_its_main_process_is_replaced_whole(w
 def test_a_killed_worker_command_leaves_nothing(worker: Running, data: Path) -> None:
     cluster = cluster_of(worker.process.pid)
     worker.end(signal.SIGKILL)
-    wait_until(lambda: not cluster.alive and not processes_of(data), seconds=5, what="the end of the orphans")
+    wait_until(lambda: not cluster.alive and not processes_of(data), seconds=15, what="the end of the orphans")
 
 
 def test_sigterm_to_its_process_group_as_procfile_runners_send_it_ends_it_in_order(worker: Running, data: Path) -> None:
