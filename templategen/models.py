@@ -22,10 +22,10 @@ from templategen.states import AT_SERVICE, LOOKED_AT, SETTLED, WATCHED, State, r
 class Clip(models.Model):
     """A motion video as an object in OSS, and the facts probed from it."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="clips")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="clips", verbose_name=_("account"))
     uploaded_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     # Random, with nothing of the user's in it.
-    object_key = models.CharField(max_length=120, unique=True)
+    object_key = models.CharField(_("object key"), max_length=120, unique=True)
     poster_key = models.CharField(max_length=120, blank=True)
     file_name = models.CharField(_("file name"), max_length=255)
     # Declared at the start, believed only after HEAD.
@@ -36,14 +36,14 @@ class Clip(models.Model):
     part_size = models.PositiveIntegerField(default=0)
     etag = models.CharField(max_length=100, blank=True)
     crc64 = models.CharField(max_length=20, blank=True)
-    stored_at = models.DateTimeField(null=True)
+    stored_at = models.DateTimeField(_("stored"), null=True)
     # video.probe.Facts and video.limits.Finding, as their to_dict() gives them; empty before the check.
     facts = models.JSONField(default=dict)
     findings = models.JSONField(default=list)
     duration_s = models.FloatField(_("length in seconds"), null=True)
-    checked_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(_("checked"), null=True)
     passed = models.BooleanField(_("passed the check"), default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
     # Its template is gone for good; the row stays until its objects are gone too, so that none is forgotten.
     discarded_at = models.DateTimeField(null=True)
 
@@ -88,9 +88,9 @@ class TemplateQuerySet(models.QuerySet["ActionTemplate"]):
 class ActionTemplate(models.Model):
     """One row from upload to template ID: the card in the gallery. A retry is a further attempt of the same row."""
 
-    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="templates")
-    clip = models.ForeignKey(Clip, on_delete=models.PROTECT, related_name="templates")
+    public_id = models.UUIDField(_("ID in its address"), unique=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="templates", verbose_name=_("account"))
+    clip = models.ForeignKey(Clip, on_delete=models.PROTECT, related_name="templates", verbose_name=_("clip"))
     name = models.CharField(_("name"), max_length=200)
     state = models.CharField(_("state"), max_length=12, choices=State, default=State.UPLOADING)
     # Goes up with every change a card shows: a page knows by it whether its card is old.
@@ -99,34 +99,36 @@ class ActionTemplate(models.Model):
     search_text = models.CharField(max_length=600, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     changed_at = models.DateTimeField(_("changed"), default=timezone.now)
-    deleted_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True)
 
     # --- this attempt ---
     # Whose key the task was made with; empty: the site's. Only that key can ask for the task.
-    credential = models.ForeignKey(Credential, null=True, on_delete=models.PROTECT, related_name="+")
+    credential = models.ForeignKey(
+        Credential, null=True, on_delete=models.PROTECT, related_name="+", verbose_name=_("credential")
+    )
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     # The next time somebody has to do something about the row: check it again, hand it over, look at its task.
-    next_look_at = models.DateTimeField(default=timezone.now)
+    next_look_at = models.DateTimeField(_("next step due"), default=timezone.now)
     # Since when it waits for its turn: first come, first served within an account.
-    queued_at = models.DateTimeField(null=True)
+    queued_at = models.DateTimeField(_("waiting since"), null=True)
     # Whoever holds the token did the claim; a message with another token is stale.
     claim_token = models.CharField(max_length=32, blank=True)
-    claimed_at = models.DateTimeField(null=True)
+    claimed_at = models.DateTimeField(_("claimed"), null=True)
     # The process that makes the paid call (sender.py): one that is gone can send nothing any more.
-    claimed_by = models.CharField(max_length=200, blank=True)
+    claimed_by = models.CharField(_("claimed by"), max_length=200, blank=True)
     # Times that this step was begun: what keeps killing its worker is given up after a few.
-    step_tries = models.PositiveIntegerField(default=0)
+    step_tries = models.PositiveIntegerField(_("tries of this step"), default=0)
     # Set just before the paid call goes out: from then on it may have been sent.
-    sent_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(_("sent"), null=True)
     # Set when the sender itself saw its call end without an answer, or was found to be gone: nothing is sent after it.
-    call_over_at = models.DateTimeField(null=True)
+    call_over_at = models.DateTimeField(_("call over"), null=True)
     task_id = models.CharField(_("task ID"), max_length=100, blank=True)
     submit_request_id = models.CharField(_("request ID of the submit"), max_length=100, blank=True)
-    unknown_since = models.DateTimeField(null=True)
+    unknown_since = models.DateTimeField(_("unknown to the service since"), null=True)
     # First seen at work, last seen at all, and when it ended as far as the service says so (the retention clock).
-    running_at = models.DateTimeField(null=True)
-    looked_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
+    running_at = models.DateTimeField(_("running since"), null=True)
+    looked_at = models.DateTimeField(_("last looked at"), null=True)
+    ended_at = models.DateTimeField(_("ended"), null=True)
     # Tasks of an unanswered submit's time that no row of ours owns, for a person to choose from: dicts with task_id,
     # status, made_at (ISO 8601), request_id.
     found = models.JSONField(default=list)
@@ -143,9 +145,9 @@ class ActionTemplate(models.Model):
     video_duration = models.FloatField(_("billed seconds"), null=True)
     video_ratio = models.CharField(_("video ratio"), max_length=50, blank=True)
     request_id = models.CharField(_("request ID"), max_length=100, blank=True)
-    ready_at = models.DateTimeField(null=True)
+    ready_at = models.DateTimeField(_("ready"), null=True)
     # Why the state is what it is, where something went wrong: our code or DashScope's, and its own words.
-    error_code = models.CharField(max_length=100, blank=True)
+    error_code = models.CharField(_("code"), max_length=100, blank=True)
     error_message = models.TextField(blank=True)
 
     objects = TemplateQuerySet.as_manager()
@@ -274,16 +276,16 @@ class Event(models.Model):
         LOOK_WANTED = "look", _("Look asked for")
 
     template = models.ForeignKey(ActionTemplate, on_delete=models.CASCADE, related_name="events")
-    kind = models.CharField(max_length=10, choices=Kind)
-    start = models.CharField(max_length=12, blank=True)
-    to = models.CharField(max_length=12, blank=True)
-    attempt = models.PositiveIntegerField(default=1)
+    kind = models.CharField(_("what"), max_length=10, choices=Kind)
+    start = models.CharField(_("from"), max_length=12, blank=True)
+    to = models.CharField(_("to"), max_length=12, blank=True)
+    attempt = models.PositiveIntegerField(_("attempt"), default=1)
     # The task as of then: a retry clears the row's own, and a task must never be taken for nobody's.
     task_id = models.CharField(max_length=100, blank=True)
-    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by whom"))
     # Ids and codes: request_id, template_id, code, message, old and new name.
     detail = models.JSONField(default=dict)
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(_("when"), default=timezone.now)
 
     class Meta:
         verbose_name = _("event")

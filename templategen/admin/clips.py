@@ -13,6 +13,11 @@ class ClipAdmin(LookOnly):
 
     list_display = ["file_name", "account", "size_bytes", "duration_s", "passed", "stored_at"]
     list_select_related = ["account"]
+    sortable_by = ()
+    fields = (
+        "file_name", "account", "object_key", "size_bytes", "duration_s", "created_at", "stored_at", "checked_at",
+        "passed",
+    )  # fmt: skip
     ordering = ["-pk"]
     search_fields = ["object_key__exact"]
     search_help_text = _("A whole object key")

@@ -37,7 +37,7 @@ def at_work(transactional_db: None, fresh: None) -> None:
     """A worker that is at work."""
     now = timezone.now()
     Heartbeat.objects.create(name=standing.QUEUE, at=now)
-    Lease.objects.create(name=standing.CONDUCTOR, owner="somebody", until=now + timedelta(seconds=20), epoch=1)
+    Lease.objects.create(name=standing.CONDUCTOR, owner="somebody", until=now + timedelta(hours=1), epoch=1)
 
 
 def checks(client: Client, path: str = "/readyz") -> dict[str, str]:
@@ -90,13 +90,35 @@ def test_a_lease_that_has_run_out_is_told(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("at_work")
+@pytest.mark.skipif(standing.queue_is_redis(), reason="a Redis queue tells no age")
 def test_work_that_nobody_takes_is_told(client: Client, settings: object) -> None:
     settings.READY_QUEUE_SECONDS = 300
     now = timezone.now()
-    for age in (-500, 0, 299):
+    for age in (-500, 0, 200):
         OrmQ.objects.create(key="templategen", payload="x", lock=now - timedelta(seconds=age))
     assert Readiness(readiness.CHECKS).ask(["queue"]) == {"queue": OK}
-    OrmQ.objects.create(key="templategen", payload="x", lock=now - timedelta(seconds=301))
+    OrmQ.objects.create(key="templategen", payload="x", lock=now - timedelta(seconds=310))
+    assert checks(client) == ALL_OK | {"queue": FAILED}
+
+
+@pytest.mark.usefixtures("at_work")
+def test_a_redis_queue_is_judged_by_its_length(
+    client: Client, settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "queue_is_redis", lambda: True)
+    monkeypatch.setattr(standing, "queue_size", lambda: settings.READY_QUEUE_LENGTH)
+    assert Readiness(readiness.CHECKS).ask(["queue"]) == {"queue": OK}
+    monkeypatch.setattr(standing, "queue_size", lambda: settings.READY_QUEUE_LENGTH + 1)
+    assert checks(client) == ALL_OK | {"queue": FAILED}
+
+
+@pytest.mark.usefixtures("at_work")
+def test_a_queue_whose_server_is_away_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> int:
+        raise ConnectionError("redis is away")
+
+    monkeypatch.setattr(standing, "queue_is_redis", lambda: True)
+    monkeypatch.setattr(standing, "queue_size", away)
     assert checks(client) == ALL_OK | {"queue": FAILED}
 
 
