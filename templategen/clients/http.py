@@ -9,10 +9,11 @@ from requests.adapters import HTTPAdapter
 class TimeoutSession(requests.Session):
     """A session whose requests end after ``timeout`` seconds (connect and each read) unless a call says otherwise.
 
-    Redirects are not followed: neither service sends them, and a key must not travel to another host.
+    Redirects are not followed: neither service sends them, and a key must not travel to another host. Connections are
+    kept open for the next call, up to ``pool`` of them; threads may share a session.
     """
 
-    def __init__(self, *, timeout: float, pool: int = 8) -> None:
+    def __init__(self, *, timeout: float, pool: int = 32) -> None:
         super().__init__()
         self.timeout = timeout
         adapter = HTTPAdapter(max_retries=0, pool_maxsize=pool)

@@ -147,9 +147,9 @@ class Watcher:
             return None
         if isinstance(problem, ClosedError):
             return None
-        code = problem.code or str(problem.status) if isinstance(problem, RefusedError) else type(problem).__name__
+        code = _code(problem)
         tally.count("look_errors", code)
-        extra = {"credential": credential_status.key_of(self.credential_id), "code": code, "problem": str(problem)}
+        extra = {"credential": credential_status.key_of(self.credential_id), "code": code}
         if template is not None:
             extra["template"] = str(template.public_id)
         logger.warning("look failed", extra=extra, exc_info=None if isinstance(problem, DashScopeError) else problem)
@@ -268,3 +268,10 @@ class Watcher:
         tally.count("looks", "get")
         answer = self.run(lambda asking: asking.get_task(template.task_id))
         self._looks[template.pk] = _Look(template, listed, self._clock(), answer)
+
+
+def _code(problem: BaseException) -> str:
+    """DashScope's own code, or what went wrong instead of an answer."""
+    if isinstance(problem, RefusedError):
+        return problem.code or str(problem.status)
+    return str(problem) if isinstance(problem, DashScopeError) and str(problem) else type(problem).__name__
