@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 
 from templategen import handover, reconcile, sweep, tally
@@ -43,7 +43,7 @@ class Conductor:
         self._watchers: dict[int | None, Watcher] = {}
         self._conducts = False
         self._searches: dict[int, _Search] = {}
-        self._credentials_at = self._swept_at = self._buried_at = self._tallied_at = -math.inf
+        self._credentials_at = self._swept_at = self._buried_at = self._handed_over_at = self._tallied_at = -math.inf
         self._beside: _Beside | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -73,10 +73,13 @@ class Conductor:
         """Look at what is due, hand over what may go, now and then sweep; whether anything was done."""
         now = now or timezone.now()
         tally.count("passes")
-        done = sum(watcher.one_pass(now) for watcher in self._all_watchers())
+        done = sum(_guarded(partial(watcher.one_pass, now)) for watcher in self._all_watchers())
         done += self._reconcile(now)
         self._sweep(now)
-        done += handover.hand_over(self.lease, now=now)
+        # An end frees a slot; what has just come into the line may wait a moment.
+        if done or self._beside is None or time.monotonic() - self._handed_over_at >= _IDLE_PAUSE:
+            self._handed_over_at = time.monotonic()
+            done += _guarded(partial(handover.hand_over, self.lease, now=now))
         if time.monotonic() - self._tallied_at >= _TALLY_SECONDS:
             self._tallied_at = time.monotonic()
             tally.flush()
@@ -142,7 +145,7 @@ class Conductor:
             del self._searches[search.template.pk]
             problem = search.gathered.exception()
             if problem is None:
-                reconcile.decide(search.template, search.gathered.result(), now=now)
+                _guarded(partial(_decide, search, now=now))
             elif not isinstance(problem, ClosedError):
                 logger.error("task list not read", exc_info=problem)
         for template in reconcile.due(now=now):
@@ -179,6 +182,22 @@ class _Search:
 
     template: ActionTemplate
     gathered: "Future[Gathered]"
+
+
+def _decide(search: _Search, *, now: datetime) -> int:
+    reconcile.decide(search.template, search.gathered.result(), now=now)
+    return 1
+
+
+def _guarded(part: Callable[[], int]) -> int:
+    """A part of a pass: a bug in one keeps no other from being done, a database that is away ends the pass."""
+    try:
+        return part()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("part of a pass failed")
+        return 0
 
 
 def _gather(question: Question, asking: Asking) -> Gathered:

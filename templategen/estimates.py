@@ -5,6 +5,7 @@ expected. A place counts the account's own line only: how many others wait is no
 reckon with their turns.
 """
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db.models import F
 from django.utils import timezone
 
@@ -23,7 +23,6 @@ from templategen.states import AT_SERVICE, State
 
 _LAST = 50
 _KEEP_SECONDS = 60
-_KEY = "estimates.times"
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,23 @@ class Place:
     expected_ready: datetime | None
 
 
+# When they were reckoned, and the medians.
+_kept: list[tuple[float, Times | None]] = []
+
+
 def forget() -> None:
     """Reckon the medians anew at the next question."""
-    cache.delete(_KEY)
+    _kept.clear()
 
 
 def times() -> Times | None:
-    """Medians of the last templates (kept for a minute); None before the first."""
-    kept: tuple[float, float] | None = cache.get(_KEY)
-    if kept is None:
-        kept = _medians()
-        cache.set(_KEY, kept, _KEEP_SECONDS)
-    return Times(*(timedelta(seconds=value) for value in kept)) if any(kept) else None
+    """Medians of the last templates (each process keeps them for a minute); None before the first."""
+    now = time.monotonic()
+    if _kept and now - _kept[0][0] < _KEEP_SECONDS:
+        return _kept[0][1]
+    found = _medians()
+    _kept[:] = [(now, found)]
+    return found
 
 
 def run_time() -> timedelta | None:
@@ -69,7 +73,7 @@ def run_time() -> timedelta | None:
     return known.run if known else None
 
 
-def _medians() -> tuple[float, float]:
+def _medians() -> Times | None:
     done = ActionTemplate.objects.filter(state=State.READY, sent_at__isnull=False, ready_at__gt=F("sent_at"))
     rows = done.order_by("-pk").values_list("sent_at", "running_at", "ended_at", "ready_at")[:_LAST]
     runs, wholes = [], []
@@ -81,7 +85,9 @@ def _medians() -> tuple[float, float]:
         began = running if running is not None and running < end else sent
         runs.append((end - began).total_seconds())
         wholes.append((ready - sent).total_seconds())
-    return (max(median(runs), 0.0), median(wholes)) if runs else (0.0, 0.0)
+    if not runs:
+        return None
+    return Times(timedelta(seconds=max(median(runs), 0.0)), timedelta(seconds=median(wholes)))
 
 
 def place_in_line(templates: Iterable[ActionTemplate], *, now: datetime | None = None) -> dict[int, Place]:

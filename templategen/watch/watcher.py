@@ -98,7 +98,9 @@ class Watcher:
         self._listing.count_open()
         done = self._collect(now) + self._listing.collect(self._heard_of_list, now=now)
         done += self._record_begun(now)
-        if not self.is_held(now):
+        if self.is_held(now):
+            self.next_due = None
+        else:
             done += self._ask(now)
         return done
 
