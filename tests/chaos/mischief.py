@@ -23,6 +23,20 @@ FROZEN = ("web worker", "worker", "queue", "queue child", "sandbox")
 FREEZE_SHARE = 0.25
 FORGET_SHARE = 0.2
 POINT_ODDS = 0.01
+# For as long as there is trouble at all, each call goes wrong with this probability.
+STANDING: tuple[dict[str, Any], ...] = (
+    {"where": "submit", "kind": "lose_answer", "probability": 0.08},
+    {"where": "submit", "kind": "make_later", "seconds": 1, "probability": 0.05},
+    {"where": "submit", "kind": "answer_late", "seconds": 3, "probability": 0.04},
+    {"where": "submit", "kind": "refuse", "probability": 0.05},
+    {"where": "submit", "kind": "status", "status": 500, "probability": 0.05},
+    {"where": "submit", "kind": "status", "status": 429, "probability": 0.05},
+    {"where": "get", "kind": "lose_answer", "probability": 0.05},
+    {"where": "get", "kind": "status", "status": 429, "retry_after": 1, "probability": 0.03},
+    {"where": "list", "kind": "status", "status": 503, "probability": 0.05},
+    {"where": "list", "kind": "lose_answer", "probability": 0.05},
+    {"where": "oss", "kind": "refuse", "probability": 0.01},
+)
 FAULTS: tuple[dict[str, Any], ...] = (
     {"where": "submit", "kind": "lose_answer"},
     {"where": "submit", "kind": "refuse"},
@@ -55,7 +69,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 
 class Mischief:
-    """A thread that makes trouble until ``stop``; what it did is counted in ``done``, and logged beside the data."""
+    """Makes trouble in a thread until ``relent``, and some until ``stop``; it is counted in ``done``, and logged."""
 
     def __init__(self, site: Site, seed: int) -> None:
         self.done: Counter[str] = Counter()
@@ -71,14 +85,20 @@ class Mischief:
     def start(self) -> None:
         """Begin."""
         self._odds({"kill": POINT_ODDS, "seed": self._seed})
+        for fault in STANDING:
+            self._site.sandbox.control("POST", "faults", {**fault, "times": None})
         self._thread.start()
 
-    def stop(self) -> None:
-        """No more; what is frozen goes on, faults that still wait are taken away."""
+    def relent(self) -> None:
+        """What is frozen goes on. Calls still go wrong, and processes still die at fault points: work gets on now."""
         self._stop.set()
         self._thread.join()
-        self._odds({})
         self._thaw(everybody=True)
+
+    def stop(self) -> None:
+        """No more; faults that still wait are taken away."""
+        self.relent()
+        self._odds({})
         self._site.sandbox.clear_faults()
         with suppress(OSError):
             self.done["kill at a point"] = len((self._site.here.orders / "killed").read_text().splitlines())
