@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from templategen.models import ActionTemplate
+from templategen.policy import Verdict, verdict_on
 from templategen.states import State
 
 Text = str | Promise
@@ -31,6 +32,7 @@ _UNREADABLE = _("Alibaba could not fetch the video.")
 _FIRST_FRAME = _("Alibaba refused the first frame.")
 
 _MAY_BE_BILLED = _("Try again; it may be billed once more.")
+_MEND_AND_TRY = _("Try again once the site's administrator has looked into it; it may be billed once more.")
 _RIGHTS = ErrorText(
     _("Waiting: Alibaba refused the site's request."),
     _("The site's key lacks a right: to the model, the workspace or the application."),
@@ -256,6 +258,10 @@ def explain(template: ActionTemplate) -> ErrorText | None:
     """The texts for a row on which something went wrong; None where nothing did."""
     if not template.error_code:
         return None
+    if template.state == State.FAILED and verdict_on(template.error_code) in {Verdict.PAUSE, Verdict.LATER}:
+        # Said of a task that had been taken: it does not go on by itself.
+        text = explain_code(template.error_code) or _SITE
+        return ErrorText(_OTHER.what, text.why, _MEND_AND_TRY)
     return explain_code(template.error_code) or (_SITE if template.state == State.QUEUED else _OTHER)
 
 

@@ -149,6 +149,10 @@ def _decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> N
     if gathered.problem is not None:
         _not_read(template, gathered, now=now)
         return
+    if gathered.began < template.sent_at:
+        # Read for an earlier call of the same row.
+        _ask_again(template, now=now, wait=timedelta(), search={})
+        return
     evidence = _weigh(template, gathered)
     chosen = evidence.certain or _only_one(template, evidence, now=now)
     if chosen is not None and not _is_proved(chosen, gathered):

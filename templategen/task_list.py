@@ -114,8 +114,8 @@ def _all_pages(
         before_call()
         page = client.list_tasks(page=number, page_size=size, any_model=question.any_model)
     # A list that grew or shrank meanwhile has shown some twice and others not at all.
-    counted = not page.rows or page.total == len(found) or not (page.total or page.pages)
-    whole = readable and counted and first.total in {0, len(found)} and number < _MOST_PAGES
+    same = first.total == len(found) and (not page.rows or page.total == first.total)
+    whole = readable and same and number < _MOST_PAGES
     return tuple(found.values()), whole
 
 

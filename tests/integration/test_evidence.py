@@ -320,6 +320,12 @@ def test_an_answer_lost_longer_ago_than_the_list_reaches_is_a_persons(lost, noon
     assert lost.error_code == FOR_A_PERSON
 
 
+def test_a_reading_for_an_earlier_call_of_the_row_counts_for_nothing(lost, noon, witness):
+    found = listed("task-x", noon - MINUTE)
+    decide(lost, read(noon - 30 * SECOND, witness, found, candidate=seen("task-x")))
+    assert (lost.state, lost.task_id, lost.search) == (State.UNCONFIRMED, "", {})
+
+
 def test_a_reading_that_comes_after_a_person_decided_changes_nothing(lost, noon, witness):
     ActionTemplate.objects.filter(pk=lost.pk).update(state=State.CANCELED)
     decide(lost, read(noon + MINUTE, witness, listed("task-x", noon), candidate=seen("task-x")))
