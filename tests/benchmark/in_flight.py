@@ -94,7 +94,8 @@ def seed_rows(data: Path, task_ids: list[str]) -> None:
             ActionTemplate(
                 account=clip.account, clip=clip, name="Dance", search_text=task_id, state=State.RUNNING,
                 task_id=task_id, sent_at=now, claimed_at=now, running_at=now,
-                next_look_at=now + timedelta(seconds=n % 60),
+                # As they are once they have been watched for a while.
+                next_look_at=now + timedelta(seconds=n % 180),
             )
             for n, (clip, task_id) in enumerate(zip(clips, task_ids, strict=True))
         ],
