@@ -147,13 +147,3 @@ def skew() -> timedelta:
 def settle_time() -> timedelta:
     """For how long the task list must stay without it to prove that a task was not made."""
     return timedelta(seconds=settings.RECONCILE_SETTLE_SECONDS)
-
-
-# --- until the conductor asks credential_status and has its own look times ---
-FAILED_LOOK_WAIT = timedelta(seconds=5)
-SITE_TROUBLE = frozenset(code for code, found in _BY_CODE.items() if found is Verdict.PAUSE)
-
-
-def look_wait(age: timedelta) -> timedelta:
-    """Until the next look at a task of that age: soon at first, then an eighth of its age, at most 15 s."""
-    return min(max(age / 8, timedelta(seconds=1)), timedelta(seconds=15))

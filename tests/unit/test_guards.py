@@ -27,7 +27,6 @@ _WRITERS = {
     "templategen/conductor.py",
     "templategen/tally.py",
     "templategen/reconcile.py",
-    "templategen/restored.py",
     "templategen/housekeeping.py",
     "templategen/sweep.py",
     "templategen/models.py",
