@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,21 +14,16 @@ from tests.chaos.place import Place
 from tests.running import ROOT, processes_of
 from tests.sandbox import Sandbox
 
-START_SECONDS = 40.0
 RESTART_SECONDS = 0.3
+GUARD = ROOT / "templategen" / "guard.py"
 
 
 @dataclass(frozen=True)
 class Process:
-    """One living process; ``role`` is one of ROLES."""
+    """One living process; ``role``: web, web worker, worker, guard, queue, sentinel, queue child or probe."""
 
     pid: int
     role: str
-
-
-ROLES = (
-    "web", "web worker", "worker", "guard", "queue", "sentinel", "queue child", "probe",
-)  # fmt: skip
 
 
 @dataclass
@@ -39,7 +33,6 @@ class _Unit:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     start_at: float = 0.0
-    starts: int = 0
 
 
 @dataclass
@@ -86,22 +79,11 @@ class Site:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
 
-    @property
-    def starts(self) -> int:
-        """How often a unit was started."""
-        return sum(unit.starts for unit in self._units)
-
     def processes(self) -> list[Process]:
         """Every living process of the site (not the sandbox), with its role."""
         found = processes_of(self.here.data)
         parents = {pid: _parent(pid) for pid in found}
         return [Process(pid, role) for pid, line in found.items() if (role := _role(pid, line, found, parents))]
-
-    def tree(self, role: str) -> Iterator[int]:
-        """Everything that belongs to web, or to the workers."""
-        for process in self.processes():
-            if process.role.startswith("web") == (role == "web"):
-                yield process.pid
 
     def _tend(self) -> None:
         while not self._stop.wait(0.05):
@@ -116,10 +98,11 @@ class Site:
     def _launch(self, unit: _Unit) -> None:
         with unit.log.open("ab") as log:
             unit.process = subprocess.Popen(
-                [sys.executable, *unit.argv], cwd=ROOT, env=self.here.environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
+                # Under a guard, so that nothing stays when the test itself is killed.
+                [sys.executable, "-I", "-S", str(GUARD), sys.executable, *unit.argv],
+                cwd=ROOT, env=self.here.environment, stdin=subprocess.PIPE, stdout=log, stderr=log,
+                start_new_session=True,
             )  # fmt: skip
-        unit.starts += 1
 
 
 def _kill_group(unit: _Unit) -> None:
@@ -127,6 +110,8 @@ def _kill_group(unit: _Unit) -> None:
         with suppress(ProcessLookupError):
             os.killpg(unit.process.pid, signal.SIGKILL)
         unit.process.wait()
+        assert unit.process.stdin is not None
+        unit.process.stdin.close()
 
 
 def _parent(pid: int) -> int:
@@ -138,12 +123,13 @@ def _parent(pid: int) -> int:
 
 
 def _role(pid: int, line: str, lines: dict[int, str], parents: dict[int, int]) -> str:
+    if "guard.py" in line:
+        # The others are this module's own.
+        return "guard" if "qcluster" in line else ""
     if "gunicorn" in line:
-        return "web worker" if parents[pid] in lines else "web"
+        return "web" if "guard.py" in lines.get(parents[pid], "guard.py") else "web worker"
     if "child.py" in line or "video.child" in line:
         return "probe"
-    if "guard.py" in line:
-        return "guard"
     if "manage.py worker" in line:
         return "worker"
     if "manage.py qcluster" not in line:
