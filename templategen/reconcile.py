@@ -2,29 +2,29 @@
 
 The list has no input and no template ID (task page, "Batch query"), so a task is known for ours by the request ID of
 the submit, or by being the only one of its time that no row of ours owns. One such: adopted. Provably none: back in
-line. Anything else: a person decides on the template's page, with what was found laid out.
+line. Anything else: a person decides on the template's page, with what was found laid out; what was found is looked at
+until it ends, for its result may be gone before somebody decides.
 
 ``question`` and ``decide`` speak with the database only, ``gather`` with the network only, so that a loop can put the
-reading elsewhere. While one is being looked for nothing else is submitted with that credential.
+reading elsewhere. While one is being looked for nothing else is submitted with that credential. Every write is for the
+claim that was asked about: a loop that froze in between changes nothing of a later one.
 """
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import median
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from templategen import actions, credential_status, pipeline, policy, sender
+from templategen import actions, credential_status, evidence, pipeline, policy, sender
 from templategen.clients.build import dashscope
-from templategen.clients.dashscope import UNKNOWN_WORD, RefusedError
-from templategen.models import ActionTemplate, Event, TemplateQuerySet
+from templategen.clients.dashscope import CANCELED_WORD, FAILED_WORD, SUCCESS_WORDS, UNKNOWN_WORD, RefusedError, Task
+from templategen.evidence import Evidence, call_end
+from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.policy import Verdict
 from templategen.states import FOR_A_PERSON, State
 from templategen.task_list import Gathered, Listed, Question, gather
@@ -33,30 +33,12 @@ __all__ = ["Gathered", "Question", "bury_senders", "decide", "due", "gather", "p
 
 logger = logging.getLogger(__name__)
 
-# The list reaches back 24 hours; by then it must still show the time of the call.
-_LIST_WINDOW = timedelta(hours=23)
-# Our own tasks of this time tell the list's clock, and whether it shows what it should.
-_WITNESSED = timedelta(hours=12)
 _MOST_FOUND = 20
 _AT_ONCE = 500
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What a reading says about one template."""
-
-    # Could be its task: not owned by any row, and of its time (of any time, where the clocks could not be compared).
-    candidates: list[Listed]
-    # With the very request ID that the call's answer carried.
-    certain: Listed | None
-    # Complete, and it shows our own tasks of late.
-    whole: bool
-    # A single one of these, made in the time of the call, is its task.
-    in_time: list[Listed]
-    # Others use this Alibaba account for templates too.
-    shared: bool
-    # The list's clock is known.
-    calibrated: bool
+# What was found for a person is looked at so often, for as long as the service keeps results (about 24 hours).
+_FOUND_LOOK, _RESULTS_KEPT, _NEVER = timedelta(minutes=15), timedelta(hours=26), timedelta(days=3650)
+# A next look further off than this was written by a clock that was wrong.
+_LONGEST_WAIT = timedelta(minutes=5)
 
 
 # --- whose turn it is ---
@@ -72,8 +54,11 @@ def pending(credential_id: int | None = None) -> bool:
 
 
 def due(*, now: datetime) -> list[ActionTemplate]:
-    """Unconfirmed ones that are to be looked for now, the oldest first."""
-    return list(_looked_for().filter(next_look_at__lte=now).select_related("clip").order_by("sent_at", "pk"))
+    """Unconfirmed ones that are to be looked for now, and those whose found tasks are, the oldest first."""
+    is_due = Q(next_look_at__lte=now)
+    looked_for = _looked_for().filter(is_due | Q(next_look_at__gt=now + _LONGEST_WAIT))
+    decided_on = ActionTemplate.objects.filter(is_due, state=State.UNCONFIRMED, error_code=FOR_A_PERSON)
+    return list((looked_for | decided_on.exclude(found=[])).select_related("clip").order_by("sent_at", "pk"))
 
 
 def unconfirmed(*, now: datetime) -> int:
@@ -82,7 +67,7 @@ def unconfirmed(*, now: datetime) -> int:
     for template in found:
         _look_for(template, now=now)
         if template.search.get("candidate") and template.next_look_at <= now:
-            # A second reading, with a look at the one that was found.
+            # A second reading, with a look at the one that was found; where it need not be later.
             _look_for(template, now=now)
     return len(found)
 
@@ -121,19 +106,29 @@ def bury_senders(*, now: datetime) -> int:
 
 def question(template: ActionTemplate) -> Question:
     """What to ask DashScope about it."""
+    if template.error_code == FOR_A_PERSON:
+        return Question(only=tuple(str(each["task_id"]) for each in template.found if _is_open(each)))
     return Question(
         page_size=credential_status.status_of(template.credential_id).page_size,
         # Nothing of ours shows yet what the model is called there: then every task counts.
-        any_model=not _of_late(template).exists(),
+        any_model=not evidence.must_be_shown(template, now=timezone.now()).exists(),
         candidate=str(template.search.get("candidate", "")),
     )
 
 
 def decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> None:
-    """Act on what was gathered: adopt, back in line, a person, or look again later."""
+    """Act on what was gathered: adopt, back in line, a person, or look again later.
+
+    ``template`` is the row as it was when it was asked about: what was read for another claim of it counts for nothing.
+    """
+    token = template.claim_token
     try:
         template.refresh_from_db()
-        if template.state == State.UNCONFIRMED and template.error_code != FOR_A_PERSON:
+        if template.state != State.UNCONFIRMED or template.claim_token != token:
+            return
+        if template.error_code == FOR_A_PERSON:
+            _keep_results(template, gathered, now=now)
+        else:
             _decide(template, gathered, now=now)
     except DatabaseError:
         raise
@@ -143,29 +138,27 @@ def decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> No
 
 
 def _decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> None:
-    if template.sent_at is None or now - template.sent_at > _LIST_WINDOW:
+    if template.sent_at is None or now - template.sent_at > evidence.LIST_WINDOW:
         _leave_to_a_person(template)
         return
     if gathered.problem is not None:
         _not_read(template, gathered, now=now)
         return
-    if gathered.began < template.sent_at:
-        # Read for an earlier call of the same row.
-        _ask_again(template, now=now, wait=timedelta(), search={})
-        return
-    evidence = _weigh(template, gathered)
-    chosen = evidence.certain or _only_one(template, evidence, now=now)
-    if chosen is not None and not _is_proved(chosen, gathered):
-        if template.search.get("candidate") != chosen.task_id:
-            _ask_again(template, now=now, wait=timedelta(), search={"candidate": chosen.task_id})
-            return
-        chosen = None
-    if chosen is not None:
+    told = evidence.weigh(template, gathered)
+    chosen = told.certain or _believed(template, told, now=now)
+    if chosen is not None and _is_proved(chosen, gathered):
         _adopt(template, chosen, now=now)
-    elif evidence.candidates:
-        _not_told_apart(template, evidence, now=now)
-    elif evidence.whole:
-        _nothing_there(template, gathered, now=now)
+    elif chosen is not None and template.search.get("candidate") != chosen.task_id:
+        # Read once more, with a look at the task itself: theirs may be listed a moment before ours.
+        wait = timedelta() if told.certain else min(policy.settle_time() / 20, _interval())
+        _ask_again(template, now=now, wait=wait, search={"candidate": chosen.task_id})
+    elif _is_in_the_future(template, now):
+        # The sender's clock was wrong: what it says of the call would be waited for, or be believed too soon.
+        _leave_to_a_person(template, found=told.possible)
+    elif told.possible:
+        _not_told_apart(template, told, now=now)
+    elif told.whole:
+        _nothing_there(template, gathered, told, now=now)
     else:
         _wait_or_give_up(template, found=[], now=now, search=template.search)
 
@@ -183,88 +176,21 @@ def _not_read(template: ActionTemplate, gathered: Gathered, *, now: datetime) ->
     _wait_or_give_up(template, found=None, now=now, search=template.search)
 
 
-def _weigh(template: ActionTemplate, gathered: Gathered) -> _Evidence:
-    assert template.sent_at is not None  # noqa: S101  # _decide asked
-    ids = [task.task_id for task in gathered.tasks]
-    owned = _owned(ids)
-    unowned = [task for task in gathered.tasks if task.task_id not in owned]
-    late = {row.task_id: row.sent_at for row in _of_late(template) if row.sent_at}
-    made = {task.task_id: task.made_at for task in gathered.tasks if task.made_at}
-    offsets = [made[task_id] - sent_at for task_id, sent_at in late.items() if task_id in made]
-    offset = _agreed(offsets, gathered.clock_ahead)
-    whole = gathered.whole and late.keys() <= set(ids)
-    ours = [task for task in unowned if task.model in {"", settings.DASHSCOPE_MODEL}]
-    if offset is None:
-        # The clocks could not be compared: a task of any time, and of any name, may be it.
-        candidates = unowned
-        known = [timedelta(), *offsets, *([gathered.clock_ahead] if gathered.clock_ahead else [])]
-        low, high = min(known), max(known)
-    else:
-        begin = template.sent_at + offset - policy.skew()
-        candidates = [task for task in ours if task.made_at is None or task.made_at >= begin]
-        low = high = offset
-    first, last = template.sent_at + low - policy.skew(), _call_end(template) + high + policy.skew()
-    request_id = template.submit_request_id
-    return _Evidence(
-        candidates=candidates,
-        certain=next((task for task in unowned if request_id and task.request_id == request_id), None),
-        whole=whole,
-        in_time=[task for task in candidates if task.made_at is not None and first <= task.made_at <= last],
-        shared=len(ours) > 1,
-        calibrated=offset is not None,
-    )
-
-
-def _of_late(template: ActionTemplate) -> TemplateQuerySet:
-    """Rows whose tasks the list has to show: of this credential, sent before this one and not long ago."""
-    since = (template.sent_at or timezone.now()) - _WITNESSED
-    rows = ActionTemplate.objects.filter(Q(credential_id=template.credential_id), sent_at__gte=since)
-    rows = rows.filter(sent_at__lte=template.sent_at).exclude(pk=template.pk)
-    return rows.exclude(task_id="").exclude(state=State.LOST)
-
-
-def _owned(task_ids: list[str]) -> set[str]:
-    """Tasks that some template has or had: a retry clears the row's own, the Event stays."""
-    owned: set[str] = set()
-    for start in range(0, len(task_ids), _AT_ONCE):
-        some = task_ids[start : start + _AT_ONCE]
-        owned |= set(Event.objects.filter(task_id__in=some).values_list("task_id", flat=True))
-        owned |= set(ActionTemplate.objects.filter(task_id__in=some).values_list("task_id", flat=True))
-    return owned
-
-
-def _agreed(offsets: list[timedelta], said: timedelta | None) -> timedelta | None:
-    """How far the list's clock is ahead, where our own tasks in it and the answer's Date say the same; else None."""
-    if not offsets or said is None:
-        return None
-    middle = timedelta(seconds=median(offset.total_seconds() for offset in offsets))
-    agree = max(offsets) - min(offsets) <= policy.skew() and abs(middle - said) <= policy.skew()
-    return middle if agree else None
-
-
-def _call_end(template: ActionTemplate) -> datetime:
-    """When the call was over at the latest, as far as its time-outs say: connecting, then waiting for the answer."""
-    assert template.sent_at is not None  # noqa: S101  # _decide asked
-    longest = template.sent_at + 2 * timedelta(seconds=settings.DASHSCOPE_TIMEOUT_SECONDS)
-    return min(template.call_over_at, longest) if template.call_over_at else longest
-
-
-def _only_one(template: ActionTemplate, evidence: _Evidence, *, now: datetime) -> Listed | None:
+def _believed(template: ActionTemplate, told: Evidence, *, now: datetime) -> Listed | None:
     """The one task that can be nobody's but this template's, once it may be believed to be that."""
-    if len(evidence.candidates) != 1 or not evidence.in_time or not evidence.whole or not _is_alone(template, evidence):
+    if told.likely is None or not told.whole or not _is_alone(template):
         return None
-    settled = now >= _call_end(template) + policy.settle_time()
     # Where others use the account, the one that is seen first may be theirs while ours is not listed yet. Where the
     # sender may be asleep before its call, too.
-    if (evidence.shared or template.call_over_at is None) and not settled:
+    if (told.shared or template.call_over_at is None) and now < call_end(template) + policy.settle_time():
         return None
-    return evidence.in_time[0]
+    return told.likely
 
 
-def _is_alone(template: ActionTemplate, evidence: _Evidence) -> bool:
+def _is_alone(template: ActionTemplate) -> bool:
     """Whether no other call is under way or unanswered whose task this could be."""
     unanswered = ActionTemplate.objects.filter(state=State.UNCONFIRMED).exclude(pk=template.pk)
-    if evidence.calibrated and template.sent_at is not None:
+    if template.sent_at is not None:
         unanswered = unanswered.filter(sent_at__gte=template.sent_at - 2 * policy.skew())
     return not unanswered.exists() and not _under_way(template)
 
@@ -277,12 +203,17 @@ def _is_proved(chosen: Listed, gathered: Gathered) -> bool:
     return not task.succeeded or bool(task.template_id)
 
 
-def _not_told_apart(template: ActionTemplate, evidence: _Evidence, *, now: datetime) -> None:
-    hopeless = len(evidence.candidates) > 1 or not _is_alone(template, evidence)
+def _is_in_the_future(template: ActionTemplate, now: datetime) -> bool:
+    times = [at for at in (template.sent_at, template.call_over_at) if at is not None]
+    return max(times) > now + policy.skew()
+
+
+def _not_told_apart(template: ActionTemplate, told: Evidence, *, now: datetime) -> None:
+    hopeless = len(told.possible) > 1 or not _is_alone(template)
     if hopeless and template.call_over_at is not None and not _under_way(template):
-        _leave_to_a_person(template, found=evidence.candidates)
+        _leave_to_a_person(template, found=told.possible)
     else:
-        _wait_or_give_up(template, found=evidence.candidates, now=now, search={})
+        _wait_or_give_up(template, found=told.possible, now=now, search={})
 
 
 def _under_way(template: ActionTemplate) -> bool:
@@ -291,24 +222,31 @@ def _under_way(template: ActionTemplate) -> bool:
     return others.exclude(pk=template.pk).exists()
 
 
-def _nothing_there(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> None:
-    """The list is whole and holds nothing that could be it: proof, once it has been so for long enough."""
+def _nothing_there(template: ActionTemplate, gathered: Gathered, told: Evidence, *, now: datetime) -> None:
+    """The list is whole and holds nothing that could be it: proof, once it has been so for long enough.
+
+    Without a task of ours in it, it may be a list that would never show it (another workspace's): then it proves
+    nothing, and a person decides.
+    """
+    found = [] if told.witnessed else told.unowned
     if template.call_over_at is None or gathered.began < template.call_over_at or gathered.clock is None:
-        _wait_or_give_up(template, found=[], now=now, search={})
+        _wait_or_give_up(template, found=found, now=now, search={})
         return
     here = parse_datetime(str(template.search.get("clean_since", "")))
     there = parse_datetime(str(template.search.get("clean_since_there", "")))
     if here is None or there is None:
         clean = {"clean_since": gathered.began.isoformat(), "clean_since_there": gathered.clock.isoformat()}
-        _wait_or_give_up(template, found=[], now=now, search=clean)
+        _wait_or_give_up(template, found=found, now=now, search=clean)
         return
     # By both clocks: ours may be set meanwhile. Date has whole seconds.
     settle = policy.settle_time()
     long_enough = gathered.began - here >= settle and gathered.clock - there >= settle - timedelta(seconds=2)
-    if long_enough and not _under_way(template):
+    if not long_enough or _under_way(template):
+        _wait_or_give_up(template, found=found, now=now, search=template.search)
+    elif told.witnessed:
         _send_again(template, now=now)
     else:
-        _wait_or_give_up(template, found=[], now=now, search=template.search)
+        _leave_to_a_person(template, found=found)
 
 
 # --- what is done ---
@@ -320,15 +258,19 @@ def _interval() -> timedelta:
 
 
 def _ask_again(template: ActionTemplate, *, now: datetime, wait: timedelta, search: dict[str, Any]) -> None:
-    ActionTemplate.objects.filter(pk=template.pk, state=State.UNCONFIRMED).exclude(error_code=FOR_A_PERSON).update(
-        next_look_at=now + wait, search=search
+    _same_claim(template).exclude(error_code=FOR_A_PERSON).update(next_look_at=now + wait, search=search)
+
+
+def _same_claim(template: ActionTemplate) -> TemplateQuerySet:
+    return ActionTemplate.objects.filter(
+        pk=template.pk, state=State.UNCONFIRMED, claim_token=template.claim_token, sent_at=template.sent_at
     )
 
 
 def look_until(template: ActionTemplate) -> datetime:
     """Until when the list is asked at the latest; then a person decides."""
     assert template.sent_at is not None  # noqa: S101  # only rows with a call are looked for
-    over = template.call_over_at or _call_end(template)
+    over = template.call_over_at or call_end(template)
     return over + 2 * policy.settle_time() + 4 * _interval()
 
 
@@ -393,13 +335,15 @@ def _leave_to_a_person(template: ActionTemplate, *, found: Iterable[Listed] | No
     if found is not None:
         near = sorted(found, key=lambda task: _distance(template, task))[:_MOST_FOUND]
         values["found"] = [task.to_dict() for task in near]
-    left = ActionTemplate.objects.filter(pk=template.pk, state=State.UNCONFIRMED).exclude(error_code=FOR_A_PERSON)
+    now = timezone.now()
+    left = _same_claim(template).exclude(error_code=FOR_A_PERSON)
     if left.update(
         error_code=FOR_A_PERSON,
         search={},
         cancel_wanted_at=None,
         version=F("version") + 1,
-        changed_at=timezone.now(),
+        changed_at=now,
+        next_look_at=now,
         **values,
     ):
         logger.error("a person must decide", extra={"template": template.public_id})
@@ -409,3 +353,40 @@ def _distance(template: ActionTemplate, task: Listed) -> timedelta:
     if template.sent_at is None or task.made_at is None:
         return timedelta.max
     return abs(task.made_at - template.sent_at)
+
+
+# --- what was found for a person ---
+
+
+def _is_open(found: object) -> bool:
+    """Whether a task that was laid out has not been seen at its end yet, or without what it made."""
+    if not isinstance(found, dict):
+        return False
+    status = str(found.get("status", ""))
+    ended = status in {FAILED_WORD, CANCELED_WORD} or (status in SUCCESS_WORDS and bool(found.get("template_id")))
+    return bool(found.get("task_id")) and not ended
+
+
+def _keep_results(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> None:
+    """Write down what became of the tasks that a person has to choose from: a day later nobody tells."""
+    looked = gathered.looked
+    found = [
+        _with_result(each, looked[each["task_id"]]) if _is_open(each) and each["task_id"] in looked else each
+        for each in template.found
+    ]
+    kept = now - template.changed_at < _RESULTS_KEPT and any(map(_is_open, found))
+    values: dict[str, Any] = {"next_look_at": now + (_FOUND_LOOK if kept else _NEVER)}
+    if found != template.found:
+        values |= {"found": found, "version": F("version") + 1}
+    _same_claim(template).filter(error_code=FOR_A_PERSON, version=template.version).update(**values)
+
+
+def _with_result(found: dict[str, Any], task: Task) -> dict[str, Any]:
+    if task.status in {UNKNOWN_WORD, ""}:
+        return found
+    if not task.template_id:
+        return found | {"status": task.status}
+    # In the log before the database is asked: it exists nowhere else.
+    logger.info("task laid out for a person", extra={"task_id": task.task_id, "template_id": task.template_id})
+    result = {"template_id": task.template_id, "seconds": task.video_duration, "video_ratio": task.video_ratio}
+    return found | {"status": task.status, **result}

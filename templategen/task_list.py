@@ -5,7 +5,7 @@ moves while it is read. What it holds is believed to be whole only where its own
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,11 +20,15 @@ _MOST_PAGES = 300
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be found out. ``candidate``: a task to look at besides, "" for none. ``page_size`` 0: not known."""
+    """What is to be found out. ``candidate``: a task to look at besides, "" for none. ``page_size`` 0: not known.
+
+    ``only``: these tasks alone are looked at, and no list is read; None: the list.
+    """
 
     page_size: int = 0
     any_model: bool = False
     candidate: str = ""
+    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Listed:
 class Gathered:
     """What one reading gave. ``began``: our clock; ``clock``: the service's at the same moment, None if it said none.
 
-    ``whole``: every page was read and the counts agree. ``problem``: why nothing could be read.
+    ``whole``: every page was read and the counts agree. ``looked``: answers to ``Question.only``, by the ID asked for.
+    ``problem``: why nothing (or, of ``looked``, no more) could be read.
     """
 
     began: datetime
@@ -55,6 +60,7 @@ class Gathered:
     whole: bool = False
     clock: datetime | None = None
     candidate: Task | None = None
+    looked: dict[str, Task] = field(default_factory=dict)
     problem: DashScopeError | None = None
 
     @property
@@ -69,6 +75,8 @@ def _at_once() -> None:
 
 def gather(client: DashScope, question: Question, *, before_call: Callable[[], None] = _at_once) -> Gathered:
     """Read the list, and the candidate. ``before_call`` waits for a query's turn. Raises nothing of DashScope's."""
+    if question.only is not None:
+        return _look_at(client, question.only, before_call)
     began = timezone.now()
     try:
         candidate = None
@@ -82,6 +90,17 @@ def gather(client: DashScope, question: Question, *, before_call: Callable[[], N
     except DashScopeError as problem:
         return Gathered(began=began, problem=problem)
     return Gathered(began=began, tasks=tasks, whole=whole, clock=answered, candidate=candidate)
+
+
+def _look_at(client: DashScope, task_ids: tuple[str, ...], before_call: Callable[[], None]) -> Gathered:
+    began, looked = timezone.now(), {}
+    try:
+        for task_id in task_ids:
+            before_call()
+            looked[task_id] = client.get_task(task_id)
+    except DashScopeError as problem:
+        return Gathered(began=began, looked=looked, problem=problem)
+    return Gathered(began=began, looked=looked)
 
 
 def _first_page(client: DashScope, question: Question, before_call: Callable[[], None]) -> tuple[TaskPage, int]:

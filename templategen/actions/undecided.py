@@ -1,6 +1,7 @@
 """What a person decides about a task that the machine cannot tell: it is this one, send it again, look once more."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -33,12 +34,21 @@ def lost_race() -> NotPossibleError:
     return NotPossibleError("changed", _("It has changed meanwhile. Look at its present state and decide again."))
 
 
+def decidable_from(template: ActionTemplate) -> datetime | None:
+    """From when on a person may decide about one that is left to them; None: at any time.
+
+    By the time at which it was left to them where its time of sending is later: a clock was wrong.
+    """
+    return min(template.sent_at, template.changed_at) + 2 * skew() if template.sent_at is not None else None
+
+
 def require_for_a_person(template: ActionTemplate) -> None:
     """Nobody decides while the machine still looks for the answer: both would act on it.
 
     Nor so soon that its task could be taken for that of the next one without an answer (reconcile.py).
     """
-    early = template.sent_at is not None and timezone.now() - template.sent_at < 2 * skew()
+    not_before = decidable_from(template)
+    early = not_before is not None and timezone.now() < not_before
     if template.error_code != FOR_A_PERSON or early:
         raise NotPossibleError(
             "unconfirmed.looking",

@@ -8,7 +8,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from templategen import policy, reconcile
+from templategen import reconcile
+from templategen.actions.undecided import decidable_from
 from templategen.models import ActionTemplate
 from templategen.states import FOR_A_PERSON, State
 
@@ -75,13 +76,12 @@ def undecided_of(template: ActionTemplate) -> Undecided | None:
         sent_at=template.sent_at,
         candidates=tuple(found[:MOST_CANDIDATES]),
         more=max(0, len(found) - MOST_CANDIDATES),
-        not_before=_not_before(template.sent_at),
+        not_before=_not_before(template),
     )
 
 
-def _not_before(sent_at: datetime | None) -> datetime | None:
-    """As actions.undecided.require_for_a_person has it."""
-    first = sent_at + 2 * policy.skew() if sent_at is not None else None
+def _not_before(template: ActionTemplate) -> datetime | None:
+    first = decidable_from(template)
     return first if first is not None and first > timezone.now() else None
 
 

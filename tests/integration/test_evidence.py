@@ -1,13 +1,14 @@
 """What the task list proves about a submit without an answer, minute by minute; the clock is the test's."""
 
 from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 from django.utils import timezone
 
-from templategen import reconcile
+from templategen import actions, evidence, reconcile
 from templategen.clients.dashscope import RefusedError, Task, UnknownOutcomeError
-from templategen.models import ActionTemplate
+from templategen.models import ActionTemplate, Event
 from templategen.states import FOR_A_PERSON, State
 from templategen.task_list import Gathered, Listed
 from tests.factories import make_template
@@ -40,12 +41,25 @@ def unanswered(account, sent_at: datetime, **values) -> ActionTemplate:
         "error_code": "unconfirmed", "claim_token": "t", "sent_at": sent_at, "next_look_at": sent_at,
         "queued_at": sent_at - HOUR, "call_over_at": sent_at + 30 * SECOND,
     }  # fmt: skip
-    return make_template(account, State.UNCONFIRMED, **{**defaults, **values})
+    row = make_template(account, State.UNCONFIRMED, **{**defaults, **values})
+    happened(row, sent_at, to=State.SUBMITTING)
+    return row
 
 
 def ours(account, sent_at: datetime, **values) -> ActionTemplate:
     """A template of ours whose task was made two hours ago, say: it tells the list's clock."""
-    return make_template(account, State.READY, sent_at=sent_at, **values)
+    row = make_template(account, State.READY, sent_at=sent_at, **values)
+    happened(row, sent_at + SECOND, to=State.PENDING, task_id=row.task_id)
+    return row
+
+
+_numbers = count()
+
+
+def happened(row: ActionTemplate, at: datetime, **values) -> None:
+    """An Event of that time: their order tells what came first, whatever the clocks say."""
+    number = int(at.timestamp() * 1000) * 1000 + next(_numbers) % 1000
+    Event.objects.create(pk=number, template=row, kind=Event.Kind.MOVED, at=at, **values)
 
 
 def listed(task_id: str, made_at: datetime | None, **values) -> Listed:
@@ -107,7 +121,7 @@ def test_the_very_request_id_is_proof_whatever_else_is_there(account, lost, noon
 
 
 def test_with_another_program_on_the_account_the_one_is_believed_only_after_the_list_has_settled(lost, noon, witness):
-    tasks = [witness, listed("foreign", noon - 30 * MINUTE), listed("task-x", noon + SECOND)]
+    tasks = [witness, listed("foreign", noon - 2 * HOUR), listed("task-x", noon + SECOND)]
     decide(lost, read(noon + MINUTE, *tasks, candidate=seen("task-x")))
     assert (lost.state, lost.error_code) == (State.UNCONFIRMED, "unconfirmed")
     decide(lost, read(noon + SETTLE + MINUTE, *tasks, candidate=seen("task-x")))
@@ -129,6 +143,47 @@ def test_a_task_made_long_after_the_call_is_not_its(lost, noon, witness):
     assert lost.state == State.UNCONFIRMED
     decide(lost, read(noon + 3 * SETTLE, witness, late, candidate=seen("task-x")))
     assert (lost.error_code, [task["task_id"] for task in lost.found]) == (FOR_A_PERSON, ["task-x"])
+
+
+def test_the_one_is_looked_at_once_more_a_while_later_for_ours_may_be_listed_after_theirs(lost, noon, witness):
+    theirs, mine = listed("foreign", noon + SECOND), listed("mine", noon + 2 * SECOND)
+    decide(lost, read(noon + MINUTE, witness, theirs))
+    assert lost.next_look_at == noon + MINUTE + 30 * SECOND
+    decide(lost, read(noon + MINUTE + 30 * SECOND, witness, theirs, mine, candidate=seen("foreign")))
+    assert (lost.state, lost.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
+
+
+def test_a_task_of_another_request_is_never_adopted(lost, noon, witness):
+    ActionTemplate.objects.filter(pk=lost.pk).update(submit_request_id="r-ours")
+    theirs = listed("foreign", noon + SECOND, request_id="r-theirs")
+    for at in (noon + MINUTE, noon + SETTLE + MINUTE, noon + 3 * SETTLE):
+        decide(lost, read(at, witness, theirs, candidate=seen("foreign")))
+        assert lost.state == State.UNCONFIRMED
+    assert (lost.error_code, [task["task_id"] for task in lost.found]) == (FOR_A_PERSON, ["foreign"])
+
+
+@pytest.mark.parametrize("witnessed", [True, False])
+def test_a_task_of_another_model_is_never_adopted(lost, noon, witness, witnessed):
+    theirs = listed("foreign", noon + SECOND, model="wan2.2-animate-move")
+    tasks = [witness, theirs] if witnessed else [theirs]
+    for at in (noon + MINUTE, noon + 2 * MINUTE):
+        decide(lost, read(at, *tasks, candidate=seen("foreign")))
+        assert lost.state == State.UNCONFIRMED
+
+
+def test_a_task_made_a_minute_before_the_call_is_not_its(lost, noon, witness):
+    early = listed("foreign", noon - MINUTE)
+    for at in (noon + MINUTE, noon + SETTLE + MINUTE):
+        decide(lost, read(at, witness, early, candidate=seen("foreign")))
+        assert lost.state == State.UNCONFIRMED
+
+
+def test_the_very_request_id_is_no_proof_of_absence_while_its_task_cannot_be_looked_at(lost, noon, witness):
+    ActionTemplate.objects.filter(pk=lost.pk).update(submit_request_id="r-7")
+    odd = listed("task-x", noon - 2 * HOUR, request_id="r-7")
+    for at in (noon + MINUTE, noon + 2 * MINUTE, noon + 2 * MINUTE + SETTLE):
+        decide(lost, read(at, witness, odd, candidate=seen("task-x", "UNKNOWN")))
+        assert lost.state == State.UNCONFIRMED
 
 
 # --- proved absent ---
@@ -221,7 +276,7 @@ def test_one_that_somebody_wanted_stopped_ends_where_it_is_proved_absent(lost, n
 def test_a_clock_that_is_three_hours_wrong_is_found_out_and_allowed_for(account, lost, noon):
     row = ours(account, noon - HOUR)
     witness = listed(row.task_id, noon + 2 * HOUR)
-    old = listed("foreign", noon + 2 * HOUR + 30 * MINUTE)
+    old = listed("foreign", noon + HOUR)
     for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
         decide(lost, read(at, witness, old, ahead=3 * HOUR))
     assert lost.state == State.QUEUED
@@ -234,22 +289,64 @@ def test_a_task_by_a_clock_that_is_three_hours_wrong_is_adopted(account, lost, n
     assert lost.task_id == "task-x"
 
 
-@pytest.mark.parametrize("ahead", [timedelta(), 3 * HOUR])
-def test_where_no_task_of_ours_tells_the_clock_only_an_empty_list_proves_absence(lost, noon, ahead):
-    old = listed("foreign", noon - 5 * HOUR)
-    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
-        decide(lost, read(at, old, ahead=ahead))
-    assert lost.state == State.UNCONFIRMED
-    for at in (noon + 3 * MINUTE + SETTLE, noon + 3 * MINUTE + 2 * SETTLE):
-        decide(lost, read(at, ahead=ahead))
-    assert lost.state == State.QUEUED
+@pytest.mark.parametrize("behind", [5 * MINUTE, -90 * SECOND])
+def test_a_sender_whose_clock_was_wrong_is_not_sent_again_while_its_task_is_in_the_list(account, noon, witness, behind):
+    row = unanswered(account, noon - behind, call_over_at=noon - behind + 30 * SECOND)
+    tasks = [witness, listed("mine", noon + SECOND)]
+    for minutes in range(1, 40):
+        decide(row, read(noon + minutes * MINUTE, *tasks))
+        assert row.state == State.UNCONFIRMED
 
 
-def test_where_the_clocks_disagree_an_old_task_of_anybodys_leaves_it_to_a_person(account, lost, noon):
+def test_a_sender_whose_clock_was_five_minutes_ahead_leaves_it_to_a_person_with_its_task(account, noon, witness):
+    row = unanswered(account, noon + 5 * MINUTE, call_over_at=noon + 5 * MINUTE + 30 * SECOND)
+    happened(row, noon, to=State.SUBMITTING)
+    decide(row, read(noon + MINUTE, witness, listed("mine", noon + SECOND)))
+    assert (row.error_code, [task["task_id"] for task in row.found]) == (FOR_A_PERSON, ["mine"])
+
+
+def test_a_time_of_sending_hours_ahead_holds_nobody_up(account, noon, witness):
+    row = unanswered(account, noon + 8 * HOUR, call_over_at=noon + 8 * HOUR + 30 * SECOND)
+    decide(row, read(noon + MINUTE, witness))
+    assert (row.error_code, reconcile.pending()) == (FOR_A_PERSON, False)
+    actions.resubmit(aged(row), by=None)
+    assert row.state == State.QUEUED
+
+
+def aged(row: ActionTemplate) -> ActionTemplate:
+    """It was left to a person some while ago."""
+    row.changed_at -= 10 * MINUTE
+    row.save()
+    return row
+
+
+def test_what_the_model_is_called_in_the_list_is_learnt_from_our_own_tasks(account, lost, noon):
     row = ours(account, noon - HOUR)
-    tasks = [listed(row.task_id, noon - HOUR), listed("foreign", noon - 5 * HOUR)]
+    other_name = {"model": f"{MODEL}-2025-10-20"}
+    tasks = [listed(row.task_id, noon - HOUR, **other_name), listed("mine", noon + SECOND, **other_name)]
+    decide(lost, read(noon + MINUTE, *tasks))
+    decide(lost, read(noon + MINUTE + SETTLE, *tasks, candidate=seen("mine")))
+    assert (lost.state, lost.task_id) == (State.PENDING, "mine")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), 3 * HOUR])
+@pytest.mark.parametrize("others", [[], ["foreign"]])
+def test_a_list_without_any_task_of_ours_proves_nothing(account, lost, noon, others, ahead):
+    ours(account, noon - 30 * HOUR)
+    tasks = [listed(name, noon - 5 * HOUR, model="another") for name in others]
+    for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
+        decide(lost, read(at, *tasks, ahead=ahead))
+    assert (lost.state, lost.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
+    assert [task["task_id"] for task in lost.found] == others
+
+
+def test_where_the_clocks_disagree_nothing_is_adopted(account, lost, noon):
+    row = ours(account, noon - HOUR)
+    tasks = [listed(row.task_id, noon - HOUR), listed("task-x", noon + SECOND)]
+    decide(lost, read(noon + MINUTE, *tasks, ahead=3 * HOUR, candidate=seen("task-x")))
+    assert (lost.state, lost.error_code) == (State.UNCONFIRMED, "unconfirmed")
     decide(lost, read(noon + 3 * SETTLE, *tasks, ahead=3 * HOUR))
-    assert (lost.error_code, [task["task_id"] for task in lost.found]) == (FOR_A_PERSON, ["foreign"])
+    assert (lost.error_code, [task["task_id"] for task in lost.found]) == (FOR_A_PERSON, ["task-x"])
 
 
 def test_without_a_task_of_ours_the_whole_list_is_asked_for(account, lost, noon):
@@ -320,10 +417,27 @@ def test_an_answer_lost_longer_ago_than_the_list_reaches_is_a_persons(lost, noon
     assert lost.error_code == FOR_A_PERSON
 
 
-def test_a_reading_for_an_earlier_call_of_the_row_counts_for_nothing(lost, noon, witness):
-    found = listed("task-x", noon - MINUTE)
-    decide(lost, read(noon - 30 * SECOND, witness, found, candidate=seen("task-x")))
-    assert (lost.state, lost.task_id, lost.search) == (State.UNCONFIRMED, "", {})
+def test_a_reading_for_an_earlier_claim_of_the_row_counts_for_nothing(lost, noon, witness):
+    asked_about = ActionTemplate.objects.get(pk=lost.pk)
+    ActionTemplate.objects.filter(pk=lost.pk).update(claim_token="t2")
+    found = listed("task-x", noon + SECOND)
+    decide(asked_about, read(noon + MINUTE, witness, found, candidate=seen("task-x")))
+    assert (asked_about.state, asked_about.task_id, asked_about.search) == (State.UNCONFIRMED, "", {})
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_loop_that_froze_before_it_wrote_changes_nothing_of_the_next_claim(lost, noon, witness, monkeypatch, there):
+    weigh = evidence.weigh
+
+    def frozen(template, gathered):
+        told = weigh(template, gathered)
+        ActionTemplate.objects.filter(pk=lost.pk).update(claim_token="t2", sent_at=noon + 15 * MINUTE)
+        return told
+
+    monkeypatch.setattr("templategen.evidence.weigh", frozen)
+    tasks = [witness, listed("a", noon + SECOND), listed("b", noon + SECOND)] if there else [witness]
+    decide(lost, read(noon + MINUTE, *tasks))
+    assert (lost.claim_token, lost.search, lost.error_code, lost.next_look_at) == ("t2", {}, "unconfirmed", noon)
 
 
 def test_a_reading_that_comes_after_a_person_decided_changes_nothing(lost, noon, witness):

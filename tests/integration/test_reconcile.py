@@ -60,15 +60,26 @@ def test_a_lost_answer_is_found_in_the_task_list_and_never_sent_again(own_produc
     assert (queued.state, queued.template_id) == (State.READY, task["template_id"])
 
 
-def test_one_that_was_never_made_is_sent_again_once_that_is_proved(own_product, own_sandbox, queued):
+def test_one_that_was_never_made_is_sent_again_once_that_is_proved(own_product, own_sandbox, owner, queued, tmp_path):
+    own_product.run_until_settled(queued)
+    other = own_product.upload(account_of(owner), make_clip(tmp_path / "other.mp4"), by=owner)
+    own_product.run_jobs()
     own_sandbox.fault("submit", "status", status=500, code="InternalError", times=1)
     own_product.one_round()
-    time_passes(queued)
-    assert (queued.state, queued.error_code) == (State.UNCONFIRMED, "unconfirmed")
-    time_passes(queued)
-    assert queued.state == State.QUEUED
-    own_product.run_until_settled(queued)
-    assert (queued.state, queued.attempt, len(own_sandbox.tasks())) == (State.READY, 1, 1)
+    time_passes(other)
+    assert (other.state, other.error_code) == (State.UNCONFIRMED, "unconfirmed")
+    time_passes(other)
+    assert other.state == State.QUEUED
+    own_product.run_until_settled(other)
+    assert (other.state, other.attempt, len(own_sandbox.tasks())) == (State.READY, 1, 2)
+
+
+def test_where_no_task_of_ours_shows_that_the_list_is_the_right_one_a_person_decides(own_product, own_sandbox, queued):
+    own_sandbox.fault("submit", "status", status=500, code="InternalError", times=1)
+    own_product.one_round()
+    for _ in range(2):
+        time_passes(queued)
+    assert (queued.state, queued.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
 
 
 def test_one_that_is_made_later_than_the_call_is_found_and_not_sent_again(own_product, own_sandbox, queued, settings):
@@ -98,18 +109,6 @@ def given_up(template):
     long_ago = timezone.now() - timedelta(hours=1)
     ActionTemplate.objects.filter(pk=template.pk).update(sent_at=long_ago, call_over_at=long_ago, search={})
     time_passes(template)
-
-
-def test_tasks_of_our_other_templates_are_not_mistaken_for_it(own_product, own_sandbox, owner, queued, tmp_path):
-    own_product.run_until_settled(queued)
-    other = own_product.upload(account_of(owner), make_clip(tmp_path / "other.mp4"), by=owner)
-    own_product.run_jobs()
-    own_sandbox.fault("submit", "status", status=500, code="InternalError", times=1)
-    own_product.one_round()
-    time_passes(other)
-    assert (other.state, other.error_code) == (State.UNCONFIRMED, "unconfirmed")
-    time_passes(other)
-    assert other.state == State.QUEUED
 
 
 def test_two_without_an_answer_are_never_taken_for_one_another(

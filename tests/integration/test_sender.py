@@ -47,6 +47,13 @@ print("done", flush=True)
 
 
 @pytest.fixture
+def witness(own_product, owner, tmp_path):
+    """A task of ours in the list: it shows that the list is the right one."""
+    template = own_product.upload(account_of(owner), make_clip(tmp_path / "first.mp4"), by=owner)
+    return own_product.run_until_settled(template)
+
+
+@pytest.fixture
 def queued(own_product, owner, tmp_path):
     template = own_product.upload(account_of(owner), make_clip(tmp_path / "good.mp4"), by=owner)
     own_product.run_jobs()
@@ -129,7 +136,7 @@ def test_of_another_machine_nothing_is_claimed(identity):
 
 
 def test_a_sender_killed_before_its_call_is_found_gone_and_the_clip_sent_again(
-    own_product, own_sandbox, queued, launching
+    own_product, own_sandbox, witness, queued, launching
 ):
     kill(launching("before"))
     assert reconcile.bury_senders(now=timezone.now()) == 1
@@ -139,7 +146,7 @@ def test_a_sender_killed_before_its_call_is_found_gone_and_the_clip_sent_again(
         look(queued)
     assert queued.state == State.QUEUED
     own_product.run_until_settled(queued)
-    assert (queued.state, len(own_sandbox.tasks())) == (State.READY, 1)
+    assert (queued.state, len(own_sandbox.tasks())) == (State.READY, 2)
 
 
 def test_a_sender_killed_after_its_call_is_found_gone_and_its_task_adopted(own_product, own_sandbox, queued, launching):
