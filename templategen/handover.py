@@ -54,10 +54,12 @@ def _hand_over_one(lease: LeaseHolder, turn: Waiting, now: datetime) -> bool:
             state=State.QUEUED, next_look_at__lte=now, account_id=turn.account_id
         ).order_by("queued_at", "pk")
         template = waiting.select_related("clip").first()
-        if template is None or (status.paused_at is not None and not credential_status.begin_probe(status, now=now)):
+        token = pipeline.claim_submit(template, now=now) if template is not None else None
+        if template is None or token is None:
             return False
-        token = pipeline.claim_submit(template, now=now)
-        if token is None:
+        if status.paused_at is not None and not credential_status.begin_probe(status, now=now):
+            # Another was first to try: this claim never was.
+            transaction.set_rollback(True)
             return False
         turns.serve(turn.account_id, now=now)
         actions.ring("launch", template_pk=template.pk, token=token)
@@ -67,14 +69,16 @@ def _hand_over_one(lease: LeaseHolder, turn: Waiting, now: datetime) -> bool:
 def _may_go(credential_id: int | None, now: datetime) -> CredentialStatus | None:
     """The credential's status if one more may be handed over now, else None.
 
-    While a submit is unresolved no other goes out, so that what the task list then shows is its own.
+    While a submit is under way or unresolved no other goes out, so that what the task list then shows is its own: two
+    that lost their answers at once could not be told apart. Of a paused credential a single one goes out, to see.
     """
     status = credential_status.status_of(credential_id)
     if not credential_status.may_submit(status, now=now) or reconcile.pending(credential_id):
         return None
     at_service = ActionTemplate.objects.filter(state__in=_HOLDS_A_SLOT, credential=credential_id)
+    if at_service.filter(state=State.SUBMITTING).exists():
+        return None
     if status.paused_at is not None:
-        # A single one goes out, to see.
-        return None if at_service.filter(state=State.SUBMITTING).exists() else status
+        return status
     room = max(settings.DASHSCOPE_SLOTS, 1) + max(settings.DASHSCOPE_PENDING, 0)
     return status if at_service.count() < room else None
