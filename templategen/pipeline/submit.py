@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, IntegrityError, close_old_connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -24,7 +24,7 @@ from templategen.clients.dashscope import NeverSentError, RefusedError, Task, Un
 from templategen.credentials import credential_of
 from templategen.models import ActionTemplate, Event
 from templategen.policy import Verdict, settle_time
-from templategen.states import State
+from templategen.states import FOR_A_PERSON, State
 
 logger = logging.getLogger(__name__)
 
@@ -113,9 +113,16 @@ def _outcome(label: str, store: Callable[[], object]) -> None:
 
 
 def _submitted(template: ActionTemplate, token: str, task: Task) -> None:
+    try:
+        stored = adopt(template, token, task)
+    except IntegrityError:
+        # A person gave this task to another template while the answer was under way.
+        logger.exception("task of another row", extra={"template": template.public_id, "task_id": task.task_id})
+        _leave_to_a_person(template, token, task)
+        return
     # Or it is so already: stored by an earlier try, or found in the list while this process slept.
-    if adopt(template, token, task) or template.task_id == task.task_id:
-        credential_status.went_well(template.credential_id)
+    if stored or template.task_id == task.task_id:
+        credential_status.went_well(template.credential_id, begun_at=template.sent_at)
         actions.carry_out_cancel(template_pk=template.pk)
         return
     # A person was faster. The task is ours and stays known for ours.
@@ -139,6 +146,18 @@ def adopt(template: ActionTemplate, token: str, task: Task) -> bool:
         error_message="",
         detail={"request_id": task.request_id, "by": "answer"},
     )
+
+
+def _leave_to_a_person(template: ActionTemplate, token: str, task: Task) -> None:
+    """Its task was made, and another row has it: whose it is nobody can tell but a person; never sent again."""
+    with transaction.atomic():
+        note_task(template, task.task_id, request_id=task.request_id)
+        template.refresh_from_db()
+        if template.state == State.SUBMITTING:
+            mark_unconfirmed(template, token, message="task of another template", request_id=task.request_id, over=True)
+        same = ActionTemplate.objects.filter(pk=template.pk, state=State.UNCONFIRMED, claim_token=token)
+        found = [{"task_id": task.task_id, "status": task.status, "made_at": "", "request_id": task.request_id}]
+        same.update(error_code=FOR_A_PERSON, found=found, search={}, cancel_wanted_at=None, version=F("version") + 1)
 
 
 def note_task(template: ActionTemplate, task_id: str, *, request_id: str) -> None:

@@ -1,6 +1,7 @@
 """Odd answers, bad moments, and one template's trouble that must not become everybody's."""
 
 from datetime import timedelta
+from functools import partial
 from xml.etree import ElementTree
 
 import pytest
@@ -12,8 +13,9 @@ from templategen import actions, pipeline, sweep
 from templategen.clients.build import storage
 from templategen.clients.dashscope import Task
 from templategen.clients.storage import StorageUnreachableError
-from templategen.models import ActionTemplate, Clip
-from templategen.states import State
+from templategen.models import ActionTemplate, Clip, Event
+from templategen.pipeline import submit
+from templategen.states import FOR_A_PERSON, State
 from tests.clips import make_clip
 from tests.factories import make_template
 from tests.people import account_of
@@ -100,6 +102,18 @@ def test_success_without_a_template_id_is_asked_again_and_then_said_so(product, 
     running.refresh_from_db()
     pipeline.look(running)
     assert (running.state, running.error_code) == (State.FAILED, "no_template_id")
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTING, State.UNCONFIRMED])
+def test_an_answer_whose_task_a_person_gave_to_another_template_leaves_it_to_a_person(account, state):
+    other = make_template(account, State.RUNNING)
+    values = {"claim_token": "t", "sent_at": timezone.now(), "error_code": "", "cancel_wanted_at": timezone.now()}
+    row = make_template(account, state, **values)
+    submit._outcome("accepted", partial(submit._submitted, row, "t", Task(other.task_id, "PENDING")))
+    row.refresh_from_db()
+    assert (row.state, row.error_code, row.cancel_wanted_at) == (State.UNCONFIRMED, FOR_A_PERSON, None)
+    assert [found["task_id"] for found in row.found] == [other.task_id]
+    assert row.events.get(kind=Event.Kind.TASK_FOUND).task_id == other.task_id
 
 
 def test_a_restore_in_the_moment_of_emptying_the_trash_wins(product, account, owner, monkeypatch):
