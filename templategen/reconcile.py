@@ -171,8 +171,10 @@ def _not_read(template: ActionTemplate, gathered: Gathered, *, now: datetime) ->
             # A key may be allowed to submit and not to list: no reason to pause it.
             _leave_to_a_person(template)
             return
-        if policy.verdict(problem) is Verdict.LATER:
-            credential_status.hold_looks(template.credential_id, retry_after=problem.retry_after)
+    is_throttled = isinstance(problem, RefusedError) and policy.verdict(problem) is Verdict.LATER
+    retry_after = getattr(problem, "retry_after", None)
+    if is_throttled or retry_after is not None:
+        credential_status.hold_looks(template.credential_id, retry_after=retry_after)
     _wait_or_give_up(template, found=None, now=now, search=template.search)
 
 

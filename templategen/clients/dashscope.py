@@ -11,10 +11,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
-from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from templategen.clients.http import TimeoutSession
+from templategen.clients.http import TimeoutSession, UnwritableError
 
 # "SUCCEED" stands in the API page's table, "SUCCEEDED" in its sample and in the SDK.
 SUCCESS_WORDS = frozenset({"SUCCEEDED", "SUCCEED"})
@@ -33,11 +32,13 @@ class UnknownOutcomeError(DashScopeError):
     """The request left, no usable answer came: DashScope may have done it, or not (error page: 500, 503).
 
     ``request_id`` is the answer's where one came: a task that the list shows with it is this request's.
+    ``retry_after`` seconds where the answer named them.
     """
 
-    def __init__(self, text: str = "", *, request_id: str = "") -> None:
+    def __init__(self, text: str = "", *, request_id: str = "", retry_after: float | None = None) -> None:
         super().__init__(text)
         self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class RefusedError(DashScopeError):
@@ -138,7 +139,7 @@ _UNSURE = frozenset({408, 499})
 
 def _never_left(problem: requests.RequestException) -> bool:
     """Whether no connection was made. ``requests`` says ConnectionError for "refused" and "cut off" alike."""
-    if isinstance(problem, requests.ConnectTimeout | InvalidHeader | InvalidURL | MissingSchema | InvalidSchema):
+    if isinstance(problem, requests.ConnectTimeout | UnwritableError):
         return True
     reason = getattr(problem.args[0], "reason", None) if problem.args else None
     return isinstance(reason, (NewConnectionError, NameResolutionError))
@@ -160,10 +161,11 @@ class DashScope:
         self._base = base_url.rstrip("/")
         self.model = model
         self._submit_path = "/services/aigc/image2video/aa-template-generation" + ("/" if trailing_slash else "")
-        self._session = TimeoutSession(timeout=timeout)
-        self._session.headers["Authorization"] = f"Bearer {api_key}"
+        self._timeout = timeout
+        self._headers = {"Authorization": f"Bearer {api_key}"}
         if workspace:
-            self._session.headers["X-DashScope-WorkSpace"] = workspace
+            self._headers["X-DashScope-WorkSpace"] = workspace
+        self._session = self._new_session()
 
     def submit_template(self, *, video_url: str) -> Task:
         """Ask for an action template of the clip at ``video_url``: **a paid call**, sent exactly once.
@@ -171,13 +173,15 @@ class DashScope:
         Raises RefusedError (nothing made), NeverSentError (nothing made) or UnknownOutcomeError (maybe made: not to
         be sent again). API page, "Task submission".
         """
-        answer = self._call(
-            "POST",
-            self._submit_path,
-            json={"model": self.model, "input": {"video_url": video_url}, "parameters": {}},
-            # A connection of its own: one kept open may have died unseen, and then nobody knows what became of it.
-            headers={"X-DashScope-Async": "enable", "Connection": "close"},
-        )
+        # A connection of its own: one kept open may have died unseen, and then nobody knows what became of it.
+        with self._new_session() as session:
+            answer = self._call(
+                "POST",
+                self._submit_path,
+                session=session,
+                json={"model": self.model, "input": {"video_url": video_url}, "parameters": {}},
+                headers={"X-DashScope-Async": "enable", "Connection": "close"},
+            )
         task = self._task(answer.content)
         if not task.task_id:
             raise UnknownOutcomeError("a success without a task_id", request_id=answer.request_id)
@@ -221,34 +225,38 @@ class DashScope:
         """Take a PENDING task out of the line; RefusedError with UnsupportedOperation when it has begun (task page)."""
         self._call("POST", f"/tasks/{task_id}/cancel")
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> _Answer:
+    def _new_session(self) -> TimeoutSession:
+        session = TimeoutSession(timeout=self._timeout)
+        session.headers.update(self._headers)
+        return session
+
+    def _call(self, method: str, path: str, *, session: TimeoutSession | None = None, **kwargs: Any) -> _Answer:
         try:
-            response = self._session.request(method, self._base + path, **kwargs)
-        except UnicodeError as problem:
-            # A key with a character that no header takes.
-            raise NeverSentError("the request cannot be written") from problem
-        except requests.RequestException as problem:
-            if _never_left(problem):
+            response = (session or self._session).request(method, self._base + path, **kwargs)
+        except (requests.RequestException, UnicodeError) as problem:
+            if isinstance(problem, requests.RequestException) and _never_left(problem):
                 raise NeverSentError(type(problem).__name__) from problem
             raise UnknownOutcomeError(type(problem).__name__) from problem
+        status = response.status_code
         try:
             answer = response.json()
         except ValueError:
             answer = None
+        if 200 <= status < 300:
+            if not isinstance(answer, dict):
+                raise UnknownOutcomeError("a success without JSON")
+            return _Answer(answer, _date(response))
         if not isinstance(answer, dict):
             answer = {}
-            if response.ok:
-                raise UnknownOutcomeError("a success without JSON")
-        if response.ok:
-            return _Answer(answer, _date(response))
-        # Matched against None nowhere: requests calls a 4xx answer "false".
-        if response.status_code >= 500 or response.is_redirect or response.status_code in _UNSURE:
+        # A redirect too: ``requests`` calls it a success.
+        if not 400 <= status < 500 or status in _UNSURE:
             raise UnknownOutcomeError(
-                f"{response.status_code} {_text(answer.get('code'))}".strip(),
+                f"{status} {_text(answer.get('code'))}".strip(),
                 request_id=_text(answer.get("request_id")),
+                retry_after=_retry_after(response),
             )
         raise RefusedError(
-            status=response.status_code,
+            status=status,
             code=_text(answer.get("code")),
             message=_text(answer.get("message"), longest=2000),
             request_id=_text(answer.get("request_id")),
@@ -271,16 +279,27 @@ class DashScope:
         )
 
 
+def _moment(text: str) -> datetime | None:
+    """An HTTP date; None for whatever else stands there."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
 def _date(response: requests.Response) -> datetime | None:
     """When the answer was made, by the service's clock."""
-    try:
-        made = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
-        return None
-    return made if made.tzinfo is not None else made.replace(tzinfo=UTC)
+    return _moment(response.headers.get("Date", ""))
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds named by Retry-After, at most an hour; the date form is not used by DashScope."""
+    """Seconds named by Retry-After, at most an hour; a moment counts from the answer's own Date (RFC 9110, 10.2.3)."""
     value = response.headers.get("Retry-After", "")
-    return min(float(value), 3600.0) if value.isascii() and value.isdigit() and len(value) < 10 else None
+    if value.isascii() and value.isdigit() and len(value) < 10:
+        return min(float(value), 3600.0)
+    until = _moment(value)
+    if until is None:
+        return None
+    seconds = (until - (_date(response) or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), 3600.0)

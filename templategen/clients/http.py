@@ -6,6 +6,10 @@ import requests
 from requests.adapters import HTTPAdapter
 
 
+class UnwritableError(requests.RequestException):
+    """The request cannot be written as HTTP (its address, a header): nothing was sent."""
+
+
 class TimeoutSession(requests.Session):
     """A session whose requests end after ``timeout`` seconds (connect and each read) unless a call says otherwise.
 
@@ -25,3 +29,22 @@ class TimeoutSession(requests.Session):
         kwargs.setdefault("timeout", self.timeout)
         kwargs.setdefault("allow_redirects", False)
         return super().request(method, url, *args, **kwargs)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """As ``requests.Session.prepare_request``; raises UnwritableError for all that would fail before a connection.
+
+        Asked here, so that the same failure after it never passes for "not sent".
+        """
+        try:
+            prepared = super().prepare_request(request)
+            self.get_adapter(str(prepared.url))
+            for value in prepared.headers.values():
+                if isinstance(value, str):
+                    value.encode("latin-1")
+        except (ValueError, requests.RequestException) as problem:
+            raise UnwritableError(type(problem).__name__) from problem
+        return prepared
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: ``requests`` reads the address of a redirect even where it does not follow it, and may stumble."""
+        return

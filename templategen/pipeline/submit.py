@@ -82,6 +82,8 @@ def launch(*, template_pk: int, token: str) -> None:
         _outcome("unknown", store)
         if not isinstance(problem, UnknownOutcomeError):
             raise
+        if problem.retry_after is not None:
+            credential_status.hold_submits(template.credential_id, retry_after=problem.retry_after)
     else:
         # Paid for and nowhere else: it is in the log before the database is asked for anything.
         logger.info("submitted", extra={"template": template.public_id, "task_id": task.task_id})

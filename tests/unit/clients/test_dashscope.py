@@ -1,6 +1,9 @@
 """The DashScope client, with HTTP faked: what goes out, and the three outcomes of a paid call."""
 
+import contextlib
 import json
+import socket
+import threading
 
 import pytest
 import requests
@@ -111,6 +114,11 @@ def test_a_refusal_means_that_nothing_was_made(status, code):
         {"status": 500, "json": {"code": "InternalError"}},
         {"status": 503, "body": "busy"},
         {"status": 302, "headers": {"Location": "https://elsewhere.example/"}},
+        {"status": 303, "headers": {"Location": "http://"}},
+        {"status": 307, "json": SUBMITTED, "headers": {"Location": "/x"}},
+        {"status": 304, "json": SUBMITTED},
+        {"body": UnicodeEncodeError("latin-1", "x", 0, 1, "after it was sent")},
+        {"body": requests.exceptions.InvalidURL("after it was sent")},
         {"status": 200, "body": "<html>"},
         {"status": 200, "json": {"output": {}}},
         {"body": requests.ReadTimeout("slow")},
@@ -171,6 +179,94 @@ def test_a_long_template_id_is_kept_whole():
 def test_a_key_that_no_header_takes_means_never_sent(key):
     with pytest.raises(NeverSentError):
         client(api_key=key).submit_template(video_url="https://x.example/")
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    "date", ["Thu, 01 Jan 99999999999999999999 00:00:00 GMT", "Thu, 32 Jan 2026 00:00:00", "x", ""]
+)
+def test_an_absurd_date_spoils_no_answer(date):
+    responses.post(SUBMIT, json=SUBMITTED, headers={"Date": date, "Retry-After": date})
+    assert client().submit_template(video_url="https://x.example/").task_id == SUBMITTED["output"]["task_id"]
+    responses.get(f"{BASE}/tasks/", json={"data": [], "total": 0}, headers={"Date": date})
+    assert client().list_tasks().answered_at is None
+
+
+@responses.activate
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("until", "seconds"),
+    [
+        ("Sun, 01 Nov 2026 12:00:07 GMT", 7.0),
+        ("Sun, 01 Nov 2026 11:00:00 GMT", 0.0),
+        ("Mon, 02 Nov 2026 12:00:00 GMT", 3600.0),
+    ],
+)
+def test_a_wait_may_be_told_as_a_moment(status, until, seconds):
+    headers = {"Date": "Sun, 01 Nov 2026 12:00:00 GMT", "Retry-After": until}
+    responses.get(f"{BASE}/tasks/t1", status=status, json={}, headers=headers)
+    with pytest.raises(RefusedError if status == 429 else UnknownOutcomeError) as caught:
+        client().get_task("t1")
+    assert caught.value.retry_after == seconds
+
+
+class Peer:
+    """A server of raw answers; ``heard`` has the request lines of each connection."""
+
+    def __init__(self, answer):
+        self.heard, self._answer = [], answer
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _address = self._socket.accept()
+                self.heard.append([])
+                threading.Thread(target=self._serve, args=(connection, self.heard[-1]), daemon=True).start()
+
+    def _serve(self, connection, heard):
+        with connection, connection.makefile("rb") as lines:
+            while line := lines.readline():
+                heard.append(line.split()[0].decode())
+                length = 0
+                while (header := lines.readline()).strip():
+                    length = int(header.split()[1]) if header.lower().startswith(b"content-length") else length
+                lines.read(length)
+                connection.sendall(self._answer)
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def peer():
+    peers = []
+
+    def start(head, body=b"{}"):
+        peers.append(Peer(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body)))
+        return peers[-1]
+
+    yield start
+    for one in peers:
+        one.close()
+
+
+def test_a_redirect_to_an_address_that_cannot_be_read_was_sent_all_the_same(peer):
+    server = peer(b"303 See Other\r\nLocation: /tasks/\xe9")
+    with pytest.raises(UnknownOutcomeError):
+        client(base_url=server.url).submit_template(video_url="https://x.example/")
+    assert server.heard == [["POST"]]
+
+
+def test_a_submit_takes_no_connection_that_was_kept_open(peer):
+    server = peer(b"200 OK", json.dumps(SUBMITTED).encode())
+    dashscope = client(base_url=server.url)
+    dashscope.get_task("t1")
+    dashscope.get_task("t1")
+    dashscope.submit_template(video_url="https://x.example/")
+    assert server.heard == [["GET", "GET"], ["POST"]]
 
 
 @responses.activate
