@@ -166,11 +166,10 @@ def _decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> N
 def _not_read(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> None:
     problem = gathered.problem
     logger.warning("task list failed", extra={"template": template.public_id, "problem": str(problem)})
-    if isinstance(problem, RefusedError):
-        if policy.verdict_on_look(problem) is not Verdict.LATER:
-            # A key may be allowed to submit and not to list: no reason to pause it.
-            _leave_to_a_person(template)
-            return
+    if isinstance(problem, RefusedError) and policy.verdict_on_look(problem) is not Verdict.LATER:
+        # A key may be allowed to submit and not to list: no reason to pause it.
+        _leave_to_a_person(template)
+        return
     is_throttled = isinstance(problem, RefusedError) and policy.verdict(problem) is Verdict.LATER
     retry_after = getattr(problem, "retry_after", None)
     if is_throttled or retry_after is not None:

@@ -38,6 +38,9 @@ _KEPT: dict[str, Any] = {"deleted_at": None}
 # A row may move on while somebody decides: looked at again so often.
 _TRIES = 4
 _LATE = "cancel.late"
+# Neither canceled nor begun, or the service does not say (it may not know a task yet that it has just made): the wish
+# stays until it does.
+_UNDECIDED = frozenset({PENDING_WORD, UNKNOWN_WORD, ""})
 
 
 def cancel(template: ActionTemplate, *, by: User | None) -> bool:
@@ -105,10 +108,9 @@ def _too_late() -> NotPossibleError:
 def _cancel_task(template: ActionTemplate, *, by: User | None) -> bool | None:
     """Take a task out of Alibaba's line: what the service then says of it is what the row becomes."""
     task = _ask_to_cancel(template)
-    if task is None or task.status == CANCELED_WORD:
+    if task.status == CANCELED_WORD:
         return True if _canceled(template, by=by) else None
-    if task.status == PENDING_WORD:
-        # Neither canceled nor begun: the service did not take the request just now.
+    if task.status in _UNDECIDED:
         return _remember(template, by=by)
     if _see(template, task):
         text = _("Alibaba has begun with it, so it can no longer be canceled. Wait for the result.")
@@ -117,20 +119,22 @@ def _cancel_task(template: ActionTemplate, *, by: User | None) -> bool | None:
     raise NotPossibleError("cancel.begun", text)
 
 
-def _ask_to_cancel(template: ActionTemplate) -> Task | None:
-    """None when the service took it; else the task as it is now. Raises ServiceTroubleError when it does not say."""
-    client = dashscope(template.credential_id)
+def _ask_to_cancel(template: ActionTemplate) -> Task:
+    """The task as it is after it was asked for: no other answer is believed. Raises ServiceTroubleError."""
+    client, taken = dashscope(template.credential_id), False
     try:
         client.cancel_task(template.task_id)
+        taken = True
     except DashScopeError as problem:
         logger.warning("cancel not taken", extra={"template": template.public_id, "problem": str(problem)})
         if isinstance(problem, RefusedError) and verdict(problem) is Verdict.PAUSE:
             raise _trouble() from problem
-    else:
-        return None
     try:
         return client.get_task(template.task_id)
     except DashScopeError as problem:
+        if taken:
+            # Whether it is canceled is asked again.
+            return Task(template.task_id, UNKNOWN_WORD)
         raise _trouble() from problem
 
 
@@ -157,7 +161,7 @@ def _see(template: ActionTemplate, task: Task) -> bool:
     now = timezone.now()
     same = ActionTemplate.objects.filter(pk=template.pk, state=State.PENDING, task_id=template.task_id)
     same.update(next_look_at=now, cancel_wanted_at=None, version=F("version") + 1)
-    if task.status in {UNKNOWN_WORD, FAILED_WORD} or task.succeeded:
+    if task.status == FAILED_WORD or task.succeeded:
         # An end is recorded by the look alone, which knows what goes with it.
         return False
     template.move(State.RUNNING, guard={"task_id": template.task_id}, error_code=_LATE, detail={"word": task.status})
@@ -175,7 +179,7 @@ def carry_out_cancel(*, template_pk: int) -> None:
     except ServiceTroubleError:
         # The sweep rings again.
         return
-    if task is None or task.status == CANCELED_WORD:
+    if task.status == CANCELED_WORD:
         _canceled(template, by=wish.by if wish else None)
-    elif task.status != PENDING_WORD:
+    elif task.status not in _UNDECIDED:
         _see(template, task)

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from templategen import actions, jobs, pipeline, reconcile, sweep
-from templategen.clients.dashscope import DashScope
+from templategen.clients.dashscope import DashScope, Task
 from templategen.models import ActionTemplate, Event
 from templategen.states import State
 from tests.clips import make_clip
@@ -194,6 +194,34 @@ def test_a_service_that_does_not_answer_at_all_is_said_so(own_sandbox, owner, pe
         actions.cancel(pending, by=owner)
     pending.refresh_from_db()
     assert pending.state == State.PENDING
+
+
+def service_says(monkeypatch, status):
+    """The cancel is answered with 200, whatever its body says; then the task is this."""
+    monkeypatch.setattr(DashScope, "cancel_task", lambda _self, _task_id: None)
+    monkeypatch.setattr(DashScope, "get_task", lambda _self, task_id: Task(task_id, status))
+
+
+@pytest.mark.parametrize("status", ["PENDING", "UNKNOWN", ""])
+def test_it_is_canceled_only_once_a_look_says_so(account, owner, monkeypatch, status):
+    row = make_template(account, State.PENDING, sent_at=timezone.now())
+    service_says(monkeypatch, status)
+    assert actions.cancel(row, by=owner) is False
+    actions.carry_out_cancel(template_pk=row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.cancel_wanted_at is None) == (State.PENDING, False)
+    service_says(monkeypatch, "CANCELED")
+    actions.carry_out_cancel(template_pk=row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.cancel_wanted_at) == (State.CANCELED, None)
+
+
+def test_a_cancel_that_was_taken_and_cannot_be_looked_at_is_asked_for_again(own_product, own_sandbox, owner, pending):
+    own_sandbox.fault("get", "status", status=503, times=1)
+    assert actions.cancel(pending, by=owner) is False
+    own_product.run_jobs()
+    pending.refresh_from_db()
+    assert pending.state == State.CANCELED
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.READY, State.FAILED, State.LOST, State.BLOCKED])
