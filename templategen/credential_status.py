@@ -1,6 +1,7 @@
 """How things go with a credential: paused (its key, bill or rights are at fault), throttled, or well.
 
-The only writer of CredentialStatus. Every change is one conditional update, so that processes may race.
+The only writer of CredentialStatus. Every change is one conditional update, so that processes may race: a hold is only
+ever made longer, and that a call went well ends nothing that began after it.
 """
 
 import logging
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 SITE = "site"
 # A paused credential is tried ever more seldom, up to this.
 _LONGEST_PROBE_WAIT = timedelta(hours=1)
+# No hold and no wait is longer (clients.dashscope reads no Retry-After beyond an hour): the clock was wrong.
+_LONGEST_HOLD = timedelta(minutes=65)
 
 
 def key_of(credential_id: int | None) -> str:
@@ -39,16 +42,22 @@ def paused() -> list[CredentialStatus]:
 
 def may_submit(status: CredentialStatus, *, now: datetime) -> bool:
     """Whether a template may be handed over: neither throttled nor paused, or paused and due for one try."""
-    if status.submits_held_until is not None and status.submits_held_until > now:
+    if is_held(status.submits_held_until, now=now):
         return False
-    return status.paused_at is None or (status.probe_at is not None and status.probe_at <= now)
+    return status.paused_at is None or (status.probe_at is not None and not is_held(status.probe_at, now=now))
+
+
+def is_held(until: datetime | None, *, now: datetime) -> bool:
+    """Whether a wait until then is still on. One that no answer asked for, so long is it, counts as over."""
+    return until is not None and now < until <= now + _LONGEST_HOLD
 
 
 def begin_probe(status: CredentialStatus, *, now: datetime) -> bool:
     """Whether this one submit may try a paused credential: the next try is put off in the same update."""
     wait = min(timedelta(seconds=settings.PAUSE_PROBE_SECONDS) * 2 ** min(status.probes, 10), _LONGEST_PROBE_WAIT)
-    due = CredentialStatus.objects.filter(pk=status.pk, paused_at__isnull=False, probe_at__lte=now)
-    return bool(due.update(probe_at=now + wait, probes=F("probes") + 1))
+    due = Q(probe_at__lte=now) | Q(probe_at__gt=now + _LONGEST_HOLD)
+    paused_one = CredentialStatus.objects.filter(due, pk=status.pk, paused_at__isnull=False)
+    return bool(paused_one.update(probe_at=now + wait, probes=F("probes") + 1))
 
 
 def pause(credential_id: int | None, *, code: str, message: str, request_id: str = "") -> None:
@@ -64,18 +73,16 @@ def pause(credential_id: int | None, *, code: str, message: str, request_id: str
         row.update(**why)
 
 
+_NOT_PAUSED = {
+    "paused_at": None, "probe_at": None, "probes": 0, "pause_code": "", "pause_message": "", "pause_request_id": "",
+}  # fmt: skip
+_NOT_HELD = {"submits_held_until": None, "looks_held_until": None, "held_at": None, "throttles": 0}
+
+
 def resume(credential_id: int | None) -> bool:
-    """It works again, or somebody mended it; whether it was paused."""
+    """Somebody mended it; whether it was paused."""
     resumed = CredentialStatus.objects.filter(key=key_of(credential_id), paused_at__isnull=False).update(
-        paused_at=None,
-        probe_at=None,
-        probes=0,
-        pause_code="",
-        pause_message="",
-        pause_request_id="",
-        submits_held_until=None,
-        looks_held_until=None,
-        throttles=0,
+        **_NOT_PAUSED, **_NOT_HELD
     )
     if resumed:
         logger.warning("credential resumed", extra={"credential": key_of(credential_id)})
@@ -84,16 +91,21 @@ def resume(credential_id: int | None) -> bool:
 
 def hold_submits(credential_id: int | None, *, retry_after: float | None) -> None:
     """Throttled: wait as long as the answer says, else ever longer, with jitter (alibaba.md 5, 429)."""
-    status = status_of(credential_id)
-    until = timezone.now() + policy.back_off(status.throttles, retry_after=retry_after)
-    CredentialStatus.objects.filter(pk=status.pk).update(submits_held_until=until, throttles=F("throttles") + 1)
+    _hold("submits_held_until", credential_id, retry_after)
 
 
 def hold_looks(credential_id: int | None, *, retry_after: float | None) -> None:
     """The same for looks."""
-    status = status_of(credential_id)
-    until = timezone.now() + policy.back_off(status.throttles, retry_after=retry_after)
-    CredentialStatus.objects.filter(pk=status.pk).update(looks_held_until=until, throttles=F("throttles") + 1)
+    _hold("looks_held_until", credential_id, retry_after)
+
+
+def _hold(name: str, credential_id: int | None, retry_after: float | None) -> None:
+    status, now = status_of(credential_id), timezone.now()
+    until = now + policy.back_off(status.throttles, retry_after=retry_after)
+    same = CredentialStatus.objects.filter(pk=status.pk)
+    same.update(throttles=F("throttles") + 1, held_at=now)
+    shorter = Q(**{name: None}) | Q(**{f"{name}__lt": until}) | Q(**{f"{name}__gt": now + _LONGEST_HOLD})
+    same.filter(shorter).update(**{name: until})
 
 
 def learn_page_size(credential_id: int | None, rows: int, *, now: datetime) -> None:
@@ -101,12 +113,14 @@ def learn_page_size(credential_id: int | None, rows: int, *, now: datetime) -> N
     CredentialStatus.objects.filter(pk=status_of(credential_id).pk).update(page_size=rows, page_size_at=now)
 
 
-def went_well(credential_id: int | None) -> None:
-    """A submit was accepted: whatever was wrong is over."""
-    if not resume(credential_id):
-        CredentialStatus.objects.filter(Q(throttles__gt=0), key=key_of(credential_id)).update(
-            throttles=0, submits_held_until=None
-        )
+def went_well(credential_id: int | None, *, begun_at: datetime | None) -> None:
+    """A submit that was begun then was accepted: whatever was wrong before is over, what came since is not."""
+    if begun_at is None:
+        return
+    row = CredentialStatus.objects.filter(key=key_of(credential_id))
+    if row.filter(paused_at__lt=begun_at).update(**_NOT_PAUSED):
+        logger.warning("credential resumed", extra={"credential": key_of(credential_id)})
+    row.filter(throttles__gt=0, held_at__lt=begun_at).update(**_NOT_HELD)
 
 
 def refused(credential_id: int | None, problem: RefusedError, *, looking: bool = False) -> Verdict:

@@ -332,6 +332,8 @@ class CredentialStatus(models.Model):
     # Throttled: passes by itself. Submits, and looks, wait until then.
     submits_held_until = models.DateTimeField(null=True)
     looks_held_until = models.DateTimeField(null=True)
+    # When it was last throttled: a call that began before and went well does not end that.
+    held_at = models.DateTimeField(null=True)
     throttles = models.PositiveIntegerField(default=0)
     # Rows of one list page that the service was found to give; 0: not tried yet.
     page_size = models.PositiveIntegerField(default=0)

@@ -197,7 +197,7 @@ class Watcher:
         if self._clock() - self._status_at >= _STATUS_SECONDS or self._held:
             self._status_at = self._clock()
             held_until = credential_status.status_of(self.credential_id).looks_held_until
-            self._held = held_until is not None and held_until > now
+            self._held = credential_status.is_held(held_until, now=now)
         return self._held
 
     def _room(self) -> int:
