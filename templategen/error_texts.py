@@ -117,7 +117,7 @@ _BY_CODE: dict[str, ErrorText] = {
     ),
     "no_template_id": ErrorText(
         _("Alibaba says that it is done, and gave no template ID."),
-        _("It was asked for ten minutes; the answer stayed without one."),
+        _("It is asked for now and then for about a day; if the ID comes, it appears here."),
         _("Give the request ID to Alibaba's support before you try again: it may have been billed."),
     ),
     # --- the API page's own table ---

@@ -4,11 +4,12 @@ Rows that change move one by one, by compare-and-set; those that do not only hav
 update. A caller that froze between asking and recording changes nothing that another has changed meanwhile.
 """
 
+import json
 import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ _LOST_LOOK, _NEVER = timedelta(minutes=15), timedelta(days=3650)
 # Rows with about the same wait share one update: the same within a tenth of a second, or a tenth of a long wait.
 _STEP, _STEPS = timedelta(seconds=1), 10
 _AT_ONCE = 500
+_LONGEST_ANSWER = 4000
 
 
 @dataclass(frozen=True)
@@ -222,10 +224,21 @@ def _unknown(template: ActionTemplate, task: Task, *, now: datetime) -> None:
 
 
 def _without_id(seen: Seen, *, now: datetime) -> None:
-    """SUCCEEDED, and no template ID: asked again for a while, then said so rather than holding the slot for a day."""
-    template = seen.template
-    if _lasts(template, now):
-        _ended(replace(seen, task=replace(seen.task, code="no_template_id")), State.FAILED, now=now)
+    """SUCCEEDED, and no template ID: asked again for a while, then seldom, as for a lost one; its slot is free then."""
+    template, task = seen.template, seen.task
+    if template.state == State.LOST:
+        _unknown(template, task, now=now)
+    elif _lasts(template, now):
+        template.move(
+            State.LOST,
+            guard={"task_id": template.task_id},
+            error_code="no_template_id",
+            request_id=task.request_id,
+            next_look_at=now + _LOST_LOOK,
+            # The ID may stand where nobody looked for it. As text: it may hold what a database does not take.
+            detail={"request_id": task.request_id, "answer": json.dumps(task.answer)[:_LONGEST_ANSWER]},
+            **_times(seen, now=now, ended=True),
+        )
     else:
         times = _times(seen, now=now, ended=True)
         _look_again(

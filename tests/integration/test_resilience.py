@@ -93,15 +93,23 @@ def test_a_lost_task_is_no_longer_asked_for_when_results_are_gone(product, accou
     assert not ActionTemplate.objects.due_for_look(now=timezone.now() + timedelta(days=30)).exists()
 
 
-def test_success_without_a_template_id_is_asked_again_and_then_said_so(product, running, monkeypatch):
-    answer(monkeypatch, {running.task_id: Task(running.task_id, "SUCCEEDED")})
+def test_success_without_a_template_id_is_asked_again_like_a_lost_one_until_the_id_comes(product, running, monkeypatch):
+    odd = {"output": {"task_status": "SUCCEEDED", "results": {"template_id": "AACT.x\x00"}}}
+    answer(monkeypatch, {running.task_id: Task(running.task_id, "SUCCEEDED", answer=odd)})
     pipeline.look(running)
     running.refresh_from_db()
     assert running.state == State.RUNNING
     ActionTemplate.objects.filter(pk=running.pk).update(unknown_since=timezone.now() - timedelta(minutes=11))
     running.refresh_from_db()
     pipeline.look(running)
-    assert (running.state, running.error_code) == (State.FAILED, "no_template_id")
+    assert (running.state, running.error_code) == (State.LOST, "no_template_id")
+    assert "AACT.x" in running.events.get(to=State.LOST).detail["answer"]
+    pipeline.look(running)
+    running.refresh_from_db()
+    assert timezone.now() < running.next_look_at < timezone.now() + timedelta(hours=1)
+    answer(monkeypatch, {running.task_id: Task(running.task_id, "SUCCEEDED", template_id="AACT.x")})
+    pipeline.look(running)
+    assert (running.state, running.template_id, running.error_code) == (State.READY, "AACT.x", "")
 
 
 @pytest.mark.parametrize("state", [State.SUBMITTING, State.UNCONFIRMED])
