@@ -25,6 +25,8 @@ FRESH: dict[str, Any] = {
     "error_code": "", "error_message": "",
 }  # fmt: skip
 _KEPT: dict[str, Any] = {"deleted_at": None}
+# In place of the service's word, for a task that it has thrown away.
+_KEPT_RESULT = "kept"
 # As it goes into an address: never a slash, nothing that has to be quoted.
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -71,26 +73,30 @@ def adopt(template: ActionTemplate, *, task_id: str, by: User | None) -> None:
     if not _TASK_ID.fullmatch(task_id):
         raise RefusedError("adopt.task_id", _("This is no task ID. Copy it whole from Alibaba's console."))
     _require_free(template, task_id)
-    _require_known(_ask(template, task_id))
+    task = _with_kept_result(template, _ask(template, task_id), task_id)
+    _require_known(task)
     start = State(template.state)
     guard = {**_KEPT, "task_id": template.task_id}
     if start == State.UNCONFIRMED:
         guard["error_code"] = FOR_A_PERSON
     now = timezone.now()
     try:
-        won = template.move(
-            State.PENDING if start == State.UNCONFIRMED else State.RUNNING,
-            by=by,
-            guard=guard,
-            task_id=task_id,
-            next_look_at=now,
-            unknown_since=None,
-            found=[],
-            search={},
-            error_code="",
-            error_message="",
-            detail={"decision": "adopted"},
-        )
+        with transaction.atomic():
+            won = template.move(
+                State.PENDING if start == State.UNCONFIRMED else State.RUNNING,
+                by=by,
+                guard=guard,
+                task_id=task_id,
+                next_look_at=now,
+                unknown_since=None,
+                found=[],
+                search={},
+                error_code="",
+                error_message="",
+                detail={"decision": "adopted"},
+            )
+            if won and task.status == _KEPT_RESULT:
+                _take_result(template, task)
     except IntegrityError as problem:
         raise _taken() from problem
     if not won:
@@ -114,6 +120,38 @@ def _ask(template: ActionTemplate, task_id: str) -> Task:
         raise ServiceTroubleError(
             "dashscope", _("Alibaba did not answer, so the task could not be looked at. Try again in a moment.")
         ) from problem
+
+
+def _with_kept_result(template: ActionTemplate, task: Task, task_id: str) -> Task:
+    """The task; where the service no longer knows it, what reconcile.py wrote down of it before."""
+    if task.status not in {UNKNOWN_WORD, ""}:
+        return task
+    laid_out = [each for each in template.found if isinstance(each, dict) and each.get("task_id") == task_id]
+    kept = next((each for each in laid_out if each.get("template_id")), None)
+    if kept is None:
+        return task
+    return Task(
+        task_id,
+        _KEPT_RESULT,
+        template_id=str(kept["template_id"]),
+        video_duration=kept.get("seconds"),
+        video_ratio=str(kept.get("video_ratio") or ""),
+    )
+
+
+def _take_result(template: ActionTemplate, task: Task) -> None:
+    """There is nothing left to be looked at: the template is ready with what was kept."""
+    now = timezone.now()
+    template.move(
+        State.READY,
+        guard={"task_id": task.task_id},
+        template_id=task.template_id,
+        video_duration=task.video_duration,
+        video_ratio=task.video_ratio,
+        ready_at=now,
+        ended_at=now,
+        detail={"template_id": task.template_id},
+    )
 
 
 def _require_known(task: Task) -> None:

@@ -6,8 +6,8 @@ from itertools import count
 import pytest
 from django.utils import timezone
 
-from templategen import actions, evidence, reconcile
-from templategen.clients.dashscope import RefusedError, Task, UnknownOutcomeError
+from templategen import actions, alarms, evidence, reconcile
+from templategen.clients.dashscope import DashScope, RefusedError, Task, UnknownOutcomeError
 from templategen.models import ActionTemplate, Event
 from templategen.states import FOR_A_PERSON, State
 from templategen.task_list import Gathered, Listed
@@ -444,3 +444,56 @@ def test_a_reading_that_comes_after_a_person_decided_changes_nothing(lost, noon,
     ActionTemplate.objects.filter(pk=lost.pk).update(state=State.CANCELED)
     decide(lost, read(noon + MINUTE, witness, listed("task-x", noon), candidate=seen("task-x")))
     assert (lost.state, lost.task_id) == (State.CANCELED, "")
+
+
+# --- what was found for a person ---
+
+
+@pytest.fixture
+def laid_out(lost, noon, witness):
+    """Left to a person with two tasks."""
+    decide(lost, read(noon + MINUTE, witness, listed("mine", noon + SECOND), listed("foreign", noon + 2 * SECOND)))
+    assert lost.error_code == FOR_A_PERSON
+    return lost
+
+
+def looked_at(at: datetime, *tasks: Task, **values) -> Gathered:
+    return Gathered(at, looked={task.task_id: task for task in tasks}, **values)
+
+
+def test_what_was_found_for_a_person_is_looked_at_until_it_ends_and_its_result_kept(laid_out):
+    now = timezone.now()
+    assert (reconcile.due(now=now), reconcile.pending()) == ([laid_out], False)
+    assert reconcile.question(laid_out).only == ("mine", "foreign")
+    mine = seen("mine", "SUCCEEDED", template_id="AACT.1", video_duration=12.0, video_ratio="standard")
+    decide(laid_out, looked_at(now, mine, seen("foreign")))
+    assert (laid_out.error_code, laid_out.found[0]["template_id"]) == (FOR_A_PERSON, "AACT.1")
+    assert [task["status"] for task in laid_out.found] == ["SUCCEEDED", "RUNNING"]
+    assert (reconcile.due(now=now), reconcile.due(now=now + HOUR)) == ([], [laid_out])
+    assert reconcile.question(laid_out).only == ("foreign",)
+    decide(laid_out, looked_at(now + HOUR, seen("foreign", "FAILED")))
+    assert reconcile.due(now=now + 20 * HOUR) == []
+
+
+def test_an_answer_that_tells_nothing_of_them_keeps_what_was_known(laid_out):
+    now = timezone.now()
+    before = list(laid_out.found)
+    decide(laid_out, looked_at(now, seen("mine", "UNKNOWN"), problem=UnknownOutcomeError("503")))
+    assert (laid_out.found, laid_out.next_look_at) == (before, now + 15 * MINUTE)
+
+
+def test_a_task_that_the_service_has_thrown_away_is_taken_with_its_kept_result(laid_out, monkeypatch):
+    mine = seen("mine", "SUCCEEDED", template_id="AACT.1", video_duration=12.0, video_ratio="standard")
+    decide(laid_out, looked_at(timezone.now(), mine))
+    monkeypatch.setattr(DashScope, "get_task", lambda _self, task_id: Task(task_id, "UNKNOWN"))
+    with pytest.raises(actions.RefusedError, match="does not know"):
+        actions.adopt(laid_out, task_id="foreign", by=None)
+    actions.adopt(laid_out, task_id="mine", by=None)
+    laid_out.refresh_from_db()
+    assert (laid_out.state, laid_out.template_id, laid_out.task_id) == (State.READY, "AACT.1", "mine")
+    assert (laid_out.video_duration, laid_out.video_ratio, laid_out.found) == (12.0, "standard", [])
+
+
+def test_one_that_nobody_decided_on_is_an_alarm_before_results_are_gone(laid_out, noon):
+    found = [alarms.unread(noon + hours * HOUR).filter(pk=laid_out.pk).exists() for hours in (17, 20, 23, 30)]
+    assert found == [False, True, True, False]
