@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from django.utils import timezone
 
 from templategen import handover, reconcile, sweep, tally
+from templategen.clients.dashscope import UnknownOutcomeError
 from templategen.lease import LeaseHolder
 from templategen.models import ActionTemplate
 from templategen.reconcile import Gathered, Question
@@ -145,9 +146,11 @@ class Conductor:
             del self._searches[search.template.pk]
             problem = search.gathered.exception()
             if problem is None:
-                _guarded(partial(_decide, search, now=now))
+                _guarded(partial(_decide, search.template, search.gathered.result(), now=now))
             elif not isinstance(problem, ClosedError):
                 logger.error("task list not read", exc_info=problem)
+                nothing = Gathered(began=now, problem=UnknownOutcomeError(type(problem).__name__))
+                _guarded(partial(_decide, search.template, nothing, now=now))
         for template in reconcile.due(now=now):
             watcher = self._watchers.get(template.credential_id)
             if watcher is None or template.pk in self._searches or watcher.is_held(now):
@@ -184,8 +187,8 @@ class _Search:
     gathered: "Future[Gathered]"
 
 
-def _decide(search: _Search, *, now: datetime) -> int:
-    reconcile.decide(search.template, search.gathered.result(), now=now)
+def _decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> int:
+    reconcile.decide(template, gathered, now=now)
     return 1
 
 

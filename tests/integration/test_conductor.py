@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from templategen import estimates
+from templategen.clients.dashscope import DashScope
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
 from templategen.models import ActionTemplate
@@ -90,6 +91,25 @@ def test_a_bug_in_the_looks_keeps_nobody_in_line(own_product, account, monkeypat
     own_product.conductor.one_pass()
     waiting.refresh_from_db()
     assert waiting.state == State.SUBMITTING
+
+
+def test_a_list_whose_reading_broke_is_read_again_later_and_not_at_once(own_product, account, monkeypatch):
+    def broken(*_args: object, **_kwargs: object) -> None:
+        raise OverflowError("a bug")
+
+    monkeypatch.setattr(DashScope, "list_tasks", broken)
+    now = timezone.now()
+    values = {"error_code": "unconfirmed", "claim_token": "t", "sent_at": now, "call_over_at": now}
+    row = make_template(account, State.UNCONFIRMED, next_look_at=now, **values)
+
+    def put_off() -> bool:
+        own_product.conductor.one_pass()
+        row.refresh_from_db()
+        return row.next_look_at > now
+
+    own_product.conductor.lease.acquire()
+    wait_until(put_off, seconds=20)
+    assert (row.error_code, row.next_look_at > timezone.now()) == ("unconfirmed", True)
 
 
 def test_the_other_goes_on_where_the_first_was_stopped(own_sandbox, account):

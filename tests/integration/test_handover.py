@@ -6,10 +6,10 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account
-from templategen import handover
+from templategen import credential_status, handover
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate, Lease, Turn
+from templategen.models import ActionTemplate, CredentialStatus, Lease, Turn
 from templategen.states import State
 from tests.factories import make_template
 
@@ -94,6 +94,16 @@ def test_a_task_at_the_service_holds_its_slot(lease):
     rows = line("a", 1)
     make_template(rows[0].account, State.RUNNING)
     assert handover.hand_over(lease, now=timezone.now()) == 0
+
+
+def test_a_claim_that_another_was_faster_at_costs_a_paused_credential_no_try(lease, monkeypatch):
+    line("a", 1)
+    credential_status.pause(None, code="Arrearage", message="")
+    CredentialStatus.objects.update(probe_at=timezone.now() - timedelta(minutes=1))
+    monkeypatch.setattr("templategen.pipeline.claim_submit", lambda _template, now: None)
+    assert handover.hand_over(lease, now=timezone.now()) == 0
+    status = CredentialStatus.objects.get()
+    assert (status.probes, status.probe_at < timezone.now()) == (0, True)
 
 
 def test_without_the_lease_nobody_is_handed_over(lease):
