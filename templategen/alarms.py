@@ -17,8 +17,10 @@ def unread(now: datetime) -> TemplateQuerySet:
     bound = now - timedelta(hours=settings.RETENTION_ALARM_HOURS)
     seen_last = Q(looked_at__lte=bound) | Q(looked_at=None, sent_at__lte=bound)
     open_tasks = Q(state__in=WATCHED) & (Q(ended_at__lte=bound) | seen_last)
-    # A lost one is asked for, and not found: it alarms by its age as long as it may come back.
-    lost = Q(state=State.LOST, sent_at__lte=bound, sent_at__gt=now - _KEPT)
+    # A lost one is asked for, and not found: it alarms by its age as long as it may come back, counted from when it
+    # was last known.
+    kept = Q(sent_at__gt=now - _KEPT) | Q(looked_at__gt=now - _KEPT) | Q(ended_at__gt=now - _KEPT)
+    lost = Q(state=State.LOST, sent_at__lte=bound) & kept
     # Nobody decided yet: its task may be one that was found, or one that nobody saw.
     undecided = Q(state=State.UNCONFIRMED, error_code=FOR_A_PERSON) & (
         Q(sent_at__lte=bound, sent_at__gt=now - _KEPT)

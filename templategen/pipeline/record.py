@@ -26,7 +26,8 @@ from templategen.states import State
 
 logger = logging.getLogger(__name__)
 
-# A lost one is looked at for as long as the service keeps results (about 24 hours, docs/alibaba.md 3.1).
+# A lost one is looked at for as long as the service may keep its result: about 24 hours (docs/alibaba.md 3.1) from an
+# end that nobody saw, so from when it was last known.
 RESULTS_KEPT = timedelta(hours=25)
 _LOST_LOOK, _NEVER = timedelta(minutes=15), timedelta(days=3650)
 # Rows with about the same wait share one update: the same within a tenth of a second, or a tenth of a long wait.
@@ -208,7 +209,7 @@ def _ended(seen: Seen, to: State, *, now: datetime) -> None:
 def _unknown(template: ActionTemplate, task: Task, *, now: datetime) -> None:
     """UNKNOWN once may be a hiccup; over UNKNOWN_SECONDS it is lost: its slot is free, it is looked at seldom."""
     if template.state == State.LOST:
-        kept = now - (template.sent_at or template.changed_at) < RESULTS_KEPT
+        kept = now - last_known(template) < RESULTS_KEPT
         _look_again(template, now + (_LOST_LOOK if kept else _NEVER))
     elif _lasts(template, now):
         template.move(
@@ -221,6 +222,12 @@ def _unknown(template: ActionTemplate, task: Task, *, now: datetime) -> None:
         )
     else:
         _look_again(template, now + _unknown_time() / 5, unknown_since=template.unknown_since or now)
+
+
+def last_known(template: ActionTemplate) -> datetime:
+    """When the service still knew the row's task, as far as we saw: results are kept from an end that came later."""
+    seen = (template.sent_at, template.looked_at, template.ended_at)
+    return max((at for at in seen if at is not None), default=template.changed_at)
 
 
 def _without_id(seen: Seen, *, now: datetime) -> None:

@@ -100,3 +100,14 @@ def test_a_lost_one_is_looked_at_as_long_as_results_are_kept(account):
     pipeline.record(template, unknown, now=NOW + timedelta(hours=26))
     template.refresh_from_db()
     assert template.next_look_at > NOW + timedelta(days=1000)
+
+
+def test_a_lost_one_is_looked_at_for_that_long_from_when_it_was_last_known(account):
+    template = make_template(account, State.LOST, sent_at=NOW - timedelta(hours=26), looked_at=NOW)
+    unknown = Task(template.task_id, "UNKNOWN")
+    pipeline.record(template, unknown, now=NOW + timedelta(hours=24))
+    template.refresh_from_db()
+    assert template.next_look_at == NOW + timedelta(hours=24, minutes=15)
+    pipeline.record(template, unknown, now=NOW + timedelta(hours=26))
+    template.refresh_from_db()
+    assert template.next_look_at > NOW + timedelta(days=1000)

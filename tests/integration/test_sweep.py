@@ -141,10 +141,11 @@ def test_a_task_that_nobody_could_look_at_for_long_is_an_alarm(product, account)
 
 def test_a_lost_one_is_an_alarm_as_long_as_it_may_come_back(product, account):
     now = timezone.now()
-    lost = make_template(account, State.LOST, sent_at=now - 20 * HOUR, looked_at=now)
-    make_template(account, State.LOST, sent_at=now - 26 * HOUR, looked_at=now)
+    lost = make_template(account, State.LOST, sent_at=now - 20 * HOUR)
+    long_at_work = make_template(account, State.LOST, sent_at=now - 26 * HOUR, looked_at=now - HOUR)
+    make_template(account, State.LOST, sent_at=now - 30 * HOUR, looked_at=now - 26 * HOUR)
     make_template(account, State.LOST, sent_at=now - HOUR, looked_at=now)
-    assert alarmed(now) == {lost.pk}
+    assert alarmed(now) == {lost.pk, long_at_work.pk}
 
 
 def test_the_hours_are_a_setting(product, account, settings):
