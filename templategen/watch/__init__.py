@@ -5,7 +5,7 @@ what came, in batches. Where many tasks are open a ``Walk`` through the task lis
 those are asked for one by one.
 """
 
-from templategen.watch.pool import Asking, ClosedError, Pool
+from templategen.watch.pool import Asking, ClosedError, OverdueError, Pool
 from templategen.watch.watcher import Watcher
 
-__all__ = ["Asking", "ClosedError", "Pool", "Watcher"]
+__all__ = ["Asking", "ClosedError", "OverdueError", "Pool", "Watcher"]

@@ -38,6 +38,8 @@ _PUT_OFF_AT_ONCE = 1000
 _BEGUN_AT_ONCE = 50
 # After so many calls in a row without an answer the service is left alone for a while.
 _TROUBLES, _LONGEST_REST = 5, 30.0
+# No question takes longer than so many times its time-out: those count each read, and an answer may drip for ever.
+_PATIENCE = 3
 # A task that cannot be asked for, for a reason of its own.
 _AFTER_REFUSAL = timedelta(seconds=60)
 _STATUS_SECONDS = 5.0
@@ -68,8 +70,9 @@ class Watcher:
         self._clock = clock
         self._rate = Rate(settings.DASHSCOPE_QUERIES_PER_SECOND)
         self._connections = max(settings.DASHSCOPE_CONNECTIONS, 1)
-        self._pool = Pool(self._connections, name=f"looks-{credential_status.key_of(credential_id)}", done=news)
-        self._asking = Asking(partial(build.dashscope, credential_id), self._rate, self._pool.closed)
+        name = f"looks-{credential_status.key_of(credential_id)}"
+        self._pool = Pool(self._connections, name=name, done=news, clock=clock)
+        self._asking = Asking(partial(build.dashscope, credential_id), self._rate, self._pool)
         self._looks: dict[int, _Look] = {}
         self._listing = Listing(credential_id, clock=clock)
         # Calls in a row without an answer; refusals of all calls in a row.
@@ -96,6 +99,7 @@ class Watcher:
     def one_pass(self, now: datetime) -> int:
         """Record what has come, ask for what is due; how many answers were recorded and calls begun."""
         self._listing.count_open()
+        self._pool.give_up(after=_PATIENCE * settings.DASHSCOPE_TIMEOUT_SECONDS)
         done = self._collect(now) + self._listing.collect(self._heard_of_list, now=now)
         done += self._record_begun(now)
         if self.is_held(now):

@@ -1,5 +1,6 @@
 """Looks at open tasks: list first, within the limit, never held up, and nothing believed that costs a template ID."""
 
+import threading
 import time
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from templategen import estimates, pipeline, tally
 from templategen.clients.dashscope import Task
 from templategen.models import ActionTemplate, Clip, CredentialStatus, Tally
 from templategen.states import State
-from templategen.watch import Watcher
+from templategen.watch import ClosedError, OverdueError, Watcher
 from tests.factories import make_template
 
 
@@ -235,6 +236,74 @@ def test_a_service_that_hangs_holds_up_no_pass_and_no_row_is_asked_twice(watch):
     row.refresh_from_db()
     assert row.looked_at is not None
     assert watch.calls()["gets"] <= 2
+
+
+def test_looks_without_an_end_are_given_up_and_stop_no_others(watch, settings):
+    settings.DASHSCOPE_CONNECTIONS = 3
+    watch.watcher.close()
+    watch.watcher = Watcher(None, news=lambda: None, clock=watch.clock)
+    watch.sandbox.fault("get", "slow", seconds=8, times=3)
+    rows = watch.open(3, run_seconds=0)
+    for row in rows:
+        watch.sandbox.wait_for(row.task_id)
+    watch.watcher.one_pass(timezone.now())
+    deadline = time.monotonic() + 5
+    while watch.calls()["gets"] < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    begun = time.monotonic()
+    watch.clock.now += 3 * settings.DASHSCOPE_TIMEOUT_SECONDS + 1
+    watch.watcher.one_pass(timezone.now())
+    assert not watch.watcher.busy
+    # They wait as after any look without an answer.
+    assert not ActionTemplate.objects.filter(next_look_at__lte=timezone.now()).exists()
+    ActionTemplate.objects.update(next_look_at=timezone.now())
+    watch.look(passes=3)
+    assert states(rows) == {State.READY}
+    assert time.monotonic() - begun < 6
+
+
+def test_a_search_of_many_questions_is_given_up_by_its_slowest_only(watch, settings):
+    settings.DASHSCOPE_CONNECTIONS = 1
+    watch.watcher.close()
+    watch.watcher = Watcher(None, news=lambda: None, clock=watch.clock)
+    patience = 3 * settings.DASHSCOPE_TIMEOUT_SECONDS
+
+    def long_search(asking):
+        for _ in range(4):
+            asking.wait()
+            watch.clock.now += patience - 1
+            time.sleep(0.05)
+        return "whole"
+
+    whole = watch.watcher.run(long_search)
+    deadline = time.monotonic() + 10
+    while not whole.done() and time.monotonic() < deadline:
+        watch.watcher.one_pass(timezone.now())
+    assert whole.result() == "whole"
+    going_on = threading.Event()
+    over: list[type[BaseException]] = []
+
+    def hanging(asking):
+        asking.wait()
+        going_on.wait(20)
+        try:
+            asking.wait()
+        except ClosedError as problem:
+            over.append(type(problem))
+
+    search = watch.watcher.run(hanging)
+    after = watch.watcher.run(lambda asking: "next")
+    deadline = time.monotonic() + 10
+    while not search.done() and time.monotonic() < deadline:
+        watch.clock.now += patience + 1
+        watch.watcher.one_pass(timezone.now())
+    assert isinstance(search.exception(), OverdueError)
+    # Another thread is in its place; it itself asks nothing more once it comes back.
+    assert after.result(10) == "next"
+    going_on.set()
+    while not over and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert over == [ClosedError]
 
 
 def test_a_service_without_answers_is_left_alone_for_a_while(watch):
