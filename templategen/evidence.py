@@ -30,7 +30,8 @@ _AT_ONCE = 500
 class Evidence:
     """What a reading says about one template."""
 
-    # No row's, and not known to be older than the call or of another model: one of these may be its task.
+    # Not known to be older than the call, of another model, or another row's by more than a decision: one of these may
+    # be its task.
     possible: list[Listed]
     # With the very request ID that the call's answer carried.
     certain: Listed | None
@@ -53,16 +54,20 @@ def weigh(template: ActionTemplate, gathered: Gathered) -> Evidence:
     witnesses = [task for task in gathered.tasks if task.task_id in named_by]
     names = {"", settings.DASHSCOPE_MODEL} | {task.model for task in witnesses}
     ours = [task for task in unowned if task.model in names]
-    since = _known_before(template, witnesses, named_by)
+    claim = _claim(template)
+    since = _known_before(claim, witnesses, named_by)
     certain = next((task for task in unowned if _says(template, task) is True), None)
-    possible = [task for task in ours if since is None or task.made_at is None or task.made_at >= since - _NEAR]
+    decided = _decided_since(claim, witnesses, named_by)
+    possible = [task for task in ours + decided if _is_since(since, task)]
     if certain is not None and certain not in possible:
         possible.append(certain)
     must_show = dict(must_be_shown(template, now=gathered.began).values_list("task_id", "sent_at"))
     return Evidence(
         possible=possible,
         certain=certain,
-        likely=_likely(template, possible, _time_of_call(template, list(_clock_differences(gathered, must_show)))),
+        likely=None
+        if decided
+        else _likely(template, possible, _time_of_call(template, list(_clock_differences(gathered, must_show)))),
         whole=gathered.whole and must_show.keys() <= {task.task_id for task in gathered.tasks},
         witnessed=bool(witnesses),
         shared=len(ours) > 1,
@@ -101,12 +106,27 @@ def _named_by(task_ids: list[str]) -> dict[str, int]:
     return named
 
 
-def _known_before(template: ActionTemplate, witnesses: list[Listed], named_by: dict[str, int]) -> datetime | None:
-    """By the list's clock: when the newest task was made that we knew of before this claim; None without one."""
+def _claim(template: ActionTemplate) -> int:
+    """This claim's own Event; 0 where there is none."""
     claims = template.events.filter(kind=Event.Kind.MOVED, to=State.SUBMITTING).order_by("-pk")
-    claim = claims.values_list("pk", flat=True).first() or 0
+    return claims.values_list("pk", flat=True).first() or 0
+
+
+def _known_before(claim: int, witnesses: list[Listed], named_by: dict[str, int]) -> datetime | None:
+    """By the list's clock: when the newest task was made that we knew of before this claim; None without one."""
     older = [task.made_at for task in witnesses if task.made_at is not None and 0 < named_by[task.task_id] < claim]
     return max(older, default=None)
+
+
+def _is_since(since: datetime | None, task: Listed) -> bool:
+    return since is None or task.made_at is None or task.made_at >= since - _NEAR
+
+
+def _decided_since(claim: int, witnesses: list[Listed], named_by: dict[str, int]) -> list[Listed]:
+    """Tasks that somebody, or the list, gave to another template since this claim: it may be this one's after all."""
+    later = {named_by[task.task_id]: task for task in witnesses if 0 < claim < named_by[task.task_id]}
+    moves = Event.objects.filter(pk__in=list(later), kind=Event.Kind.MOVED).values_list("pk", "detail")
+    return [later[pk] for pk, detail in moves if "decision" in detail]
 
 
 def _says(template: ActionTemplate, task: Listed) -> bool | None:

@@ -263,6 +263,16 @@ def test_while_another_answer_is_still_to_come_nothing_is_sent_again(account, lo
     assert lost.state == State.QUEUED
 
 
+def test_a_task_that_a_person_gave_to_another_since_may_be_its_own(account, lost, noon, witness):
+    other = make_template(account, State.RUNNING, task_id="mine", sent_at=noon - 20 * MINUTE)
+    happened(other, noon + 2 * MINUTE, to=State.PENDING, task_id="mine", detail={"decision": "adopted"})
+    tasks = [witness, listed("mine", noon + SECOND)]
+    for at in (noon + 3 * MINUTE, noon + 4 * MINUTE + SETTLE, noon + 3 * SETTLE):
+        decide(lost, read(at, *tasks))
+        assert lost.state == State.UNCONFIRMED
+    assert lost.error_code == FOR_A_PERSON
+
+
 def test_one_that_somebody_wanted_stopped_ends_where_it_is_proved_absent(lost, noon, witness):
     ActionTemplate.objects.filter(pk=lost.pk).update(cancel_wanted_at=noon + MINUTE)
     for at in (noon + MINUTE, noon + 2 * MINUTE + SETTLE):
