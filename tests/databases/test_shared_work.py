@@ -24,6 +24,9 @@ def test_the_run_is_on_the_servers_that_it_was_given(site: Site):
 @needs_servers
 def test_two_workers_share_checks_and_launches_and_do_each_once(site: Site):
     count = 8
+    # The product's own patience: on a busy machine a claim of seconds runs out in the midst of its work, and is then
+    # rightly done again. What is done twice here is done twice for no reason.
+    site.more.update(CHECK_LEASE_SECONDS="90", LAUNCH_LEASE_SECONDS="60", LEASE_SECONDS="20")
     # Every message three times: the second and third find that it is done, or being done.
     site.script("tests.databases.fill", str(count), "3")
     with site.worker(), site.worker():
@@ -31,7 +34,8 @@ def test_two_workers_share_checks_and_launches_and_do_each_once(site: Site):
     tasks = site.sandbox.tasks()
     assert len(tasks) == len({task["video_url"].split("?")[0] for task in tasks}) == count
     moves = {(row["start"], row["to"]): row["times"] for row in site.rows(ONCE)}
-    assert moves["checking", "queued"] == moves["queued", "submitting"] == moves["submitting", "pending"] == count
+    for step in (("checking", "queued"), ("queued", "submitting"), ("submitting", "pending")):
+        assert moves[step] == count, (step, moves)
     assert {task["template_id"] for task in tasks} == {
         row["template_id"] for row in site.rows("SELECT template_id FROM templategen_actiontemplate")
     }
