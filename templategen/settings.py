@@ -275,6 +275,26 @@ TASK_URL_SECONDS: int = env.int("TASK_URL_SECONDS", default=24 * 3600)
 TRASH_DAYS: int = env.int("TRASH_DAYS", default=30)
 UPLOAD_DAYS: int = env.int("UPLOAD_DAYS", default=1)
 
+# --- Quota: the site's defaults for an account; empty: no limit, 0: none (docs/decisions/quota.md) ---
+
+
+def _limit(name: str) -> int | None:
+    """A whole number, or None where nothing is given."""
+    text = env.str(name, default="").strip()
+    return int(text) if text else None
+
+
+QUOTA_TEMPLATES_PER_MONTH = _limit("QUOTA_TEMPLATES_PER_MONTH")
+QUOTA_SECONDS_PER_MONTH = _limit("QUOTA_SECONDS_PER_MONTH")
+QUOTA_STORAGE_BYTES = _limit("QUOTA_STORAGE_BYTES")
+QUOTA_TASKS_AT_ONCE = _limit("QUOTA_TASKS_AT_ONCE")
+# Where months begin: Alibaba Cloud writes its bills in Beijing's time.
+BILLING_TIME_ZONE: str = env.str("BILLING_TIME_ZONE", default="Asia/Shanghai")
+# For estimates only: what a second of video costs, and since when that is known (price page, June 2026).
+PRICE_PER_SECOND: str = env.str("PRICE_PER_SECOND", default="0.08")
+PRICE_CURRENCY: str = env.str("PRICE_CURRENCY", default="CNY")
+PRICE_DATE: str = env.str("PRICE_DATE", default="2026-06-22")
+
 # --- Queue (docs/decisions/queue.md; the figures behind each value) ---
 # In the database, or on a Redis server: REDIS_URL, redis[s]://:password@host:6379/0, a number of its own for each site.
 _redis_url = _secret("REDIS_URL")
