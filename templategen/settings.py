@@ -166,6 +166,9 @@ LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "accounts:sign_in"
 PASSWORD_RESET_TIMEOUT = 24 * 3600
+# Who may sign up: "invited" people only, or anybody ("open"), with an account of their own.
+SIGN_UP: str = env.str("SIGN_UP", default="invited")
+INVITATION_DAYS: int = env.int("INVITATION_DAYS", default=7)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -274,6 +277,11 @@ TASK_URL_SECONDS: int = env.int("TASK_URL_SECONDS", default=24 * 3600)
 # Days that a deleted template and its video are kept, in case; days that an unfinished upload is kept.
 TRASH_DAYS: int = env.int("TRASH_DAYS", default=30)
 UPLOAD_DAYS: int = env.int("UPLOAD_DAYS", default=1)
+
+# --- Accounts' own API keys: encrypted under the first of these, read with any (docs/operations.md) ---
+CREDENTIAL_KEYS: list[str] = [key.strip() for key in _secret("CREDENTIAL_KEYS").split(",") if key.strip()] or [
+    SECRET_KEY
+]
 
 # --- Quota: the site's defaults for an account; empty: no limit, 0: none (docs/decisions/quota.md) ---
 
