@@ -42,6 +42,8 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]  # removed from AbstractUser on purpose
     email = models.EmailField(_("e-mail address"), unique=True, error_messages={"unique": _("This address is taken.")})
+    # Where they were last: the door leads there, whichever browser they come with.
+    last_account = models.ForeignKey("Account", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS = []
@@ -120,6 +122,8 @@ class Invitation(models.Model):
     token_hash = models.CharField(max_length=64, unique=True)
     invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(_("sent"), default=timezone.now)
+    # The mail server took the last mail: a link is on its way.
+    mailed_at = models.DateTimeField(_("mailed"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"))
     # Used, or taken back: either way it opens nothing any more.
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
@@ -132,6 +136,47 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+
+class AccountEvent(models.Model):
+    """Who did what in an account, besides its templates (they have a history of their own). Written once, kept."""
+
+    class Kind(models.TextChoices):
+        """What was done."""
+
+        ACCOUNT_MADE = "account_made", _("Account made")
+        INVITED = "invited", _("Invited")
+        INVITED_AGAIN = "invited_again", _("Invitation sent again")
+        INVITATION_TAKEN_BACK = "taken_back", _("Invitation taken back")
+        JOINED = "joined", _("Joined")
+        ROLE_CHANGED = "role_changed", _("Role changed")
+        REMOVED = "removed", _("Removed")
+        LEFT = "left", _("Left")
+        TOKEN_MADE = "token_made", _("API token made")
+        TOKEN_REVOKED = "token_revoked", _("API token revoked")
+        CREDENTIAL_REPLACED = "credential_replaced", _("Alibaba API key set")
+        CREDENTIAL_REMOVED = "credential_removed", _("Alibaba API key removed")
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(_("what"), max_length=20, choices=Kind)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by"))
+    # Of the one who did it: stays when the user goes.
+    by_email = models.EmailField(blank=True)
+    # Whom or what it was about: an address, a token's name, a key's last characters. Never a secret.
+    about = models.CharField(_("about"), max_length=254, blank=True)
+    # The role given; of a change the one before too.
+    role = models.CharField(_("role"), max_length=10, choices=Role, blank=True)
+    role_before = models.CharField(max_length=10, choices=Role, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("account's event")
+        verbose_name_plural = _("accounts' history")
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["account", "-id"], name="event_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.about}"
 
 
 class Credential(models.Model):

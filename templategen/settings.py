@@ -169,6 +169,8 @@ PASSWORD_RESET_TIMEOUT = 24 * 3600
 # Who may sign up: "invited" people only, or anybody ("open"), with an account of their own.
 SIGN_UP: str = env.str("SIGN_UP", default="invited")
 INVITATION_DAYS: int = env.int("INVITATION_DAYS", default=7)
+# Calls of the JSON API with one token.
+API_RATE: str = env.str("API_RATE", default="120/m")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

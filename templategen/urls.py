@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("jsi18n/", login_not_required(JavaScriptCatalog.as_view(packages=["templategen"])), name="jsi18n"),
     path("metrics", metrics.for_staff, name="metrics"),
+    path("api/v1/", include("templategen.api.urls")),
     path("", include("accounts.urls")),
     path("", include("templategen.web.urls")),
 ]
