@@ -15,6 +15,8 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts import door_models  # noqa: F401 -- Django looks for models here
+
 
 class UserManager(BaseUserManager["User"]):
     """Makes users from an e-mail address."""

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from accounts.pages import invitation, members, own, passwords, sign_in, sign_up, tokens
+from accounts.pages import browsers, invitation, members, own, passwords, sign_in, sign_up, tokens, two_step
 
 app_name = "accounts"
 urlpatterns = [
     path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
+    path("sign-in/code/", two_step.code, name="two_step_code"),
     path("sign-in/link-gone/", sign_in.sign_in_link_gone, name="sign_in_link_gone"),
     path("sign-in/<str:uidb64>/<str:token>/", sign_in.sign_in_link, name="sign_in_link"),
     path("sign-out/", sign_in.SignOut.as_view(), name="sign_out"),
@@ -18,6 +19,11 @@ urlpatterns = [
     path("invitation/<str:token>/", invitation.invitation_link, name="invitation_link"),
     path("account/", own.account, name="account"),
     path("account/password/", passwords.PasswordChange.as_view(), name="password_change"),
+    path("account/two-step/", two_step.two_step_page, name="two_step"),
+    path("account/two-step/codes/", two_step.new_codes, name="two_step_codes"),
+    path("account/two-step/off/", two_step.turn_off, name="two_step_off"),
+    path("account/browsers/", browsers.browsers, name="browsers"),
+    path("account/browsers/end/", browsers.end, name="end_browser"),
     path("password-reset/", passwords.password_reset, name="password_reset"),
     path("password-reset/sent/", passwords.PasswordResetSent.as_view(), name="password_reset_sent"),
     path(
