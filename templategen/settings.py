@@ -187,8 +187,6 @@ PASSWORD_RESET_TIMEOUT = 24 * 3600
 # Who may sign up: "invited" people only, or anybody ("open"), with an account of their own.
 SIGN_UP: str = env.str("SIGN_UP", default="invited")
 INVITATION_DAYS: int = env.int("INVITATION_DAYS", default=7)
-# Calls of the JSON API with one token.
-API_RATE: str = env.str("API_RATE", default="120/m")
 # Axes first: it refuses before a password is looked at.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = [
@@ -286,6 +284,8 @@ LIMITS: dict[str, str] = {
     "invite": env.str("LIMIT_INVITE", default="60/3600"),
     "link": env.str("LIMIT_LINK", default="60/900"),
     "code": env.str("LIMIT_CODE", default="20/3600"),
+    # Calls with one token (templategen/api/doors.py).
+    "api": env.str("LIMIT_API", default="120/60"),
 }
 # View: method, limit, and who is counted: the person, the visitor's address, or the mail address in the form.
 _mails = (("POST", "mail", "address"), ("POST", "mail_to", "mail"))

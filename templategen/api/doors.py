@@ -5,14 +5,12 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from django_ratelimit.core import get_usage
 
-from accounts import tokens
+from accounts import limits, tokens
 from accounts.access import NotAllowedError, require
 from accounts.models import ApiToken, Membership
 from accounts.permissions import Permission
@@ -60,14 +58,14 @@ def _answer(view: View, request: HttpRequest, permission: Permission, **kwargs: 
     if found is None:
         return _unknown()
     token, membership = found
-    seconds = _seconds_to_wait(request, token)
-    if seconds:
-        return _too_often(seconds)
     try:
+        limits.take("api", f"token {token.pk}")
         require(membership, permission)
         return view(request, membership.account, **kwargs)
     except NotAllowedError as refusal:
         return error(refusal.code, refusal.text, HTTPStatus.FORBIDDEN)
+    except limits.TooManyError as problem:
+        return _too_many(problem.seconds)
     except Http404:
         return not_found(request)
     except BadRequestError as problem:
@@ -86,15 +84,9 @@ def _unknown() -> JsonResponse:
     return answer
 
 
-def _seconds_to_wait(request: HttpRequest, token: ApiToken) -> int:
-    """0 while the token's calls stay below API_RATE; counted where Django's cache is."""
-    usage = get_usage(request, group="api", key=lambda *_: str(token.pk), rate=settings.API_RATE, increment=True)
-    return max(1, usage["time_left"]) if usage and usage["should_limit"] else 0
-
-
-def _too_often(seconds: int) -> JsonResponse:
+def _too_many(seconds: int) -> JsonResponse:
     text = _("Too many calls with this token. Try again in %(seconds)d seconds.") % {"seconds": seconds}
-    answer = error("too_often", text, HTTPStatus.TOO_MANY_REQUESTS)
+    answer = error("too_many", text, HTTPStatus.TOO_MANY_REQUESTS)
     answer["Retry-After"] = str(seconds)
     return answer
 
