@@ -2,8 +2,10 @@
 
 import threading
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connections
 from django.utils import timezone
 
@@ -188,3 +190,15 @@ def test_a_new_accounts_address_does_not_tell_whether_its_name_was_taken(db: Non
     assert chinese.account.slug.startswith("account-")
     assert first.role == Role.OWNER
     assert not ApiToken.objects.exists()
+
+
+def test_an_account_from_before_roles_counted_gets_its_first_member_for_owner(account: Account) -> None:
+    step = import_module("accounts.migrations.0005_every_account_has_an_owner")
+    first, second = join(account, "a@example.com", Role.EDITOR), join(account, "b@example.com", Role.EDITOR)
+    other = Account.objects.create(name="Other", slug="other")
+    join(other, "c@example.com", Role.VIEWER)
+    owner = join(other, "d@example.com", Role.OWNER)
+    step.name_owners(apps, None)
+    assert list(Membership.objects.filter(role=Role.OWNER)) == [first, owner]
+    second.refresh_from_db()
+    assert second.role == Role.EDITOR
