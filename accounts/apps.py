@@ -9,3 +9,7 @@ class AccountsConfig(AppConfig):
 
     name = "accounts"
     verbose_name = _("Accounts")
+
+    def ready(self) -> None:
+        """Listen for sign-ins."""
+        from accounts import sign_ins  # noqa: F401, PLC0415 -- connects on import

@@ -1,12 +1,17 @@
-"""Forms of signing in and of passwords: Django's own, in the product's words."""
+"""Forms of signing in and up, of passwords, members and tokens."""
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
+from accounts.models import Role, User
+
+if TYPE_CHECKING:  # Django's own class takes no type argument when the program runs.
+    PasswordForm = SetPasswordForm[User]
+else:
+    PasswordForm = SetPasswordForm
 
 
 class SignInForm(AuthenticationForm):
@@ -26,13 +31,65 @@ class SignInForm(AuthenticationForm):
         self.fields["username"].widget.attrs |= {"autocomplete": "username", "inputmode": "email"}
 
 
-class ResetForm(PasswordResetForm):
-    """The address that the mail goes to. Whether it is known is told to nobody."""
+class MailForm(forms.Form):
+    """An e-mail address that a mail goes to. Whether it is known here is told to nobody."""
+
+    email = forms.EmailField(
+        label=_("E-mail address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
+    )
+
+    def clean_email(self) -> str:
+        """In lower case, as addresses are kept."""
+        return str(self.cleaned_data["email"]).lower()
+
+
+class ResetForm(MailForm):
+    """Whose password is to be chosen anew."""
+
+
+class SignUpForm(MailForm):
+    """Who wants to sign up."""
+
+
+class InviteForm(MailForm):
+    """Whom an owner invites, and as what."""
+
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.EDITOR)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["email"].label = _("E-mail address")
+        # Somebody else's: not the browser's owner's own.
+        self.fields["email"].widget.attrs["autocomplete"] = "off"
 
-    def get_users(self, email: str) -> Iterator[User]:
-        """Users without a password too: the first user of a site has none and may lose the sign-in link."""
-        return User.objects.filter(email__iexact=email, is_active=True).iterator()
+
+class RoleForm(forms.Form):
+    """A member's new role."""
+
+    role = forms.ChoiceField(choices=Role.choices)
+
+
+class TokenForm(forms.Form):
+    """What a new API token is for."""
+
+    name = forms.CharField(
+        label=_("What is it for?"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+
+class NewPasswordForm(PasswordForm):
+    """The first password of a user who is made right then: pass an unsaved one, and never call ``save``."""
+
+
+class FinishSignUpForm(PasswordForm):
+    """The same, with the name of their account."""
+
+    account_name = forms.CharField(
+        label=_("Name of your account"),
+        help_text=_("Your studio's, team's or own name. People whom you invite see it."),
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+    field_order = ["account_name", "new_password1", "new_password2"]

@@ -34,23 +34,32 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
     """Django's own, but htmx is told to go to the sign-in page whole, and scripts get 401 as JSON."""
 
     def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]) -> Any:
-        """A redirect for pages; 401 otherwise."""
+        """A redirect for pages; 401 otherwise. Who has given a password and no code yet is led to where it is given."""
+        is_waiting = getattr(request.user, "waiting", None) is not None
         if wants_json(request):
-            text = _("You are signed out. Sign in again; what you have begun is kept.")
-            return JsonResponse({"error": {"code": "signed_out", "text": text}}, status=401)
+            return _told_in_json(is_waiting=is_waiting)
+        door = resolve_url("accounts:two_step_code" if is_waiting else self.get_login_url(view_func))
         if request.headers.get("HX-Request") == "true":
-            return HttpResponse(status=401, headers=self._way_to_sign_in(request, view_func))
+            return HttpResponse(status=401, headers=_way_in(request, door))
         if request.method not in {"GET", "HEAD"}:
             # What takes a POST shows nothing to whoever comes there from the sign-in page.
-            return redirect_to_login(_page_path(request), resolve_url(self.get_login_url(view_func)))
-        return super().handle_no_permission(request, view_func)
+            return redirect_to_login(_page_path(request), door)
+        return redirect_to_login(request.get_full_path(), door)
 
-    def _way_to_sign_in(self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]) -> dict[str, str]:
-        if request.headers.get("HX-Trigger") in _BY_THEMSELVES:
-            # Nobody pressed anything: an upload may be going on in the page, which must not be taken away.
-            return {}
-        back = urlencode({"next": _page_path(request)}, safe="/")
-        return {"HX-Redirect": f"{resolve_url(self.get_login_url(view_func))}?{back}"}
+
+def _told_in_json(*, is_waiting: bool) -> JsonResponse:
+    if is_waiting:
+        code, text = "second_step", _("Your sign-in waits for its second step: reload the page and enter the code.")
+    else:
+        code, text = "signed_out", _("You are signed out. Sign in again; what you have begun is kept.")
+    return JsonResponse({"error": {"code": code, "text": text}}, status=401)
+
+
+def _way_in(request: HttpRequest, door: str) -> dict[str, str]:
+    if request.headers.get("HX-Trigger") in _BY_THEMSELVES:
+        # Nobody pressed anything: an upload may be going on in the page, which must not be taken away.
+        return {}
+    return {"HX-Redirect": f"{door}?{urlencode({'next': _page_path(request)}, safe='/')}"}
 
 
 def _page_path(request: HttpRequest) -> str:

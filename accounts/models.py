@@ -1,7 +1,7 @@
-"""Users, accounts and who belongs to which.
+"""Users, accounts, who belongs to which, and what an account may use and has used.
 
-Invitation, Credential, ApiToken, Quota and LedgerEntry are the place of what is to come: their rows have a shape,
-nothing reads or enforces them yet.
+One writer each: memberships and invitations change in ``members.py``, credentials in ``credentials.py``, everything of
+the ledger in ``ledger.py``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from accounts import door_models  # noqa: F401 -- Django looks for models here
 
 
 class UserManager(BaseUserManager["User"]):
@@ -40,6 +44,8 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]  # removed from AbstractUser on purpose
     email = models.EmailField(_("e-mail address"), unique=True, error_messages={"unique": _("This address is taken.")})
+    # Where they were last: the door leads there, whichever browser they come with.
+    last_account = models.ForeignKey("Account", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS = []
@@ -60,9 +66,17 @@ class User(AbstractUser):
 class Account(models.Model):
     """A tenant: a studio or a person. Owns clips and templates; users are its members."""
 
+    class Status(models.TextChoices):
+        """Whether its members may make anything."""
+
+        ACTIVE = "active", _("Active")
+        # They can look, play, copy, and change nothing.
+        SUSPENDED = "suspended", _("Suspended")
+
     name = models.CharField(_("name"), max_length=100)
     slug = models.SlugField(_("short name"), unique=True, help_text=_("Stands in the address: /a/short-name/"))
     members = models.ManyToManyField(User, through="Membership", related_name="accounts", verbose_name=_("members"))
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -75,7 +89,7 @@ class Account(models.Model):
 
 
 class Role(models.TextChoices):
-    """What a member may do. Every member may do everything until roles are enforced."""
+    """What a member may do (permissions.py has the table)."""
 
     OWNER = "owner", _("Owner")
     EDITOR = "editor", _("Editor")
@@ -108,34 +122,107 @@ class Invitation(models.Model):
     email = models.EmailField(_("e-mail address"))
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.EDITOR)
     token_hash = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(_("sent"), default=timezone.now)
+    # The mail server took the last mail: a link is on its way.
+    mailed_at = models.DateTimeField(_("mailed"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"))
+    # Used, or taken back: either way it opens nothing any more.
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("taken back"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("invitation")
         verbose_name_plural = _("invitations")
+        ordering = ["-created_at", "-pk"]
 
     def __str__(self) -> str:
         return self.email
 
 
+class AccountEvent(models.Model):
+    """Who did what in an account, besides its templates (they have a history of their own). Written once, kept."""
+
+    class Kind(models.TextChoices):
+        """What was done."""
+
+        ACCOUNT_MADE = "account_made", _("Account made")
+        INVITED = "invited", _("Invited")
+        INVITED_AGAIN = "invited_again", _("Invitation sent again")
+        INVITATION_TAKEN_BACK = "taken_back", _("Invitation taken back")
+        JOINED = "joined", _("Joined")
+        ROLE_CHANGED = "role_changed", _("Role changed")
+        REMOVED = "removed", _("Removed")
+        LEFT = "left", _("Left")
+        TOKEN_MADE = "token_made", _("API token made")
+        TOKEN_REVOKED = "token_revoked", _("API token revoked")
+        CREDENTIAL_REPLACED = "credential_replaced", _("Alibaba API key set")
+        CREDENTIAL_REMOVED = "credential_removed", _("Alibaba API key removed")
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(_("what"), max_length=20, choices=Kind)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by"))
+    # Of the one who did it: stays when the user goes.
+    by_email = models.EmailField(blank=True)
+    # Whom or what it was about: an address, a token's name, a key's last characters. Never a secret.
+    about = models.CharField(_("about"), max_length=254, blank=True)
+    # The role given; of a change the one before too.
+    role = models.CharField(_("role"), max_length=10, choices=Role, blank=True)
+    role_before = models.CharField(max_length=10, choices=Role, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("account's event")
+        verbose_name_plural = _("accounts' history")
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["account", "-id"], name="event_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.about}"
+
+
 class Credential(models.Model):
-    """An Alibaba API key of an account's own. Here is its ciphertext, and what may be shown of it."""
+    """An Alibaba API key of an account's own. Here is its ciphertext, and what may be shown of it.
+
+    A credential is never changed, only replaced: templates remember which one made them.
+    """
+
+    class Check(models.TextChoices):
+        """What DashScope last said of it."""
+
+        UNCHECKED = "unchecked", _("Not checked yet")
+        GOOD = "good", _("Works")
+        REFUSED = "refused", _("Refused")
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
-    label = models.CharField(_("label"), max_length=100)
     secret_ciphertext = models.BinaryField()
-    hint = models.CharField(_("hint"), max_length=12)
+    # The last four characters.
+    hint = models.CharField(_("ends with"), max_length=12)
+    # Keyed hash of the API key: tells whether two are the same, and nothing else.
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
     workspace = models.CharField(_("workspace"), max_length=100, blank=True)
+    base_url = models.CharField(_("address of the API"), max_length=200, blank=True)
+    # The Alibaba account behind the key, where the task list says it: templates work with that account's keys only.
+    alibaba_uid = models.CharField(_("Alibaba account"), max_length=100, blank=True)
+    check_result = models.CharField(_("last check"), max_length=10, choices=Check, default=Check.UNCHECKED)
+    check_code = models.CharField(max_length=100, blank=True)
+    checked_at = models.DateTimeField(_("checked"), null=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    # Replaced or removed; open tasks are still watched with it.
+    retired_at = models.DateTimeField(_("retired"), null=True)
 
     class Meta:
         verbose_name = _("credential")
         verbose_name_plural = _("credentials")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"], name="one_credential_in_use", condition=Q(retired_at__isnull=True)
+            )
+        ]
 
     def __str__(self) -> str:
-        return f"{self.label} ({self.hint})"
+        return f"…{self.hint}"
 
 
 class ApiToken(models.Model):
@@ -147,6 +234,8 @@ class ApiToken(models.Model):
     prefix = models.CharField(_("prefix"), max_length=8)
     token_hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    used_at = models.DateTimeField(_("last used"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
 
     class Meta:
         verbose_name = _("API token")
@@ -163,6 +252,7 @@ class Quota(models.Model):
     templates_per_month = models.PositiveIntegerField(_("templates a month"), null=True, blank=True)
     seconds_per_month = models.PositiveIntegerField(_("video seconds a month"), null=True, blank=True)
     storage_bytes = models.PositiveBigIntegerField(_("stored bytes"), null=True, blank=True)
+    tasks_at_once = models.PositiveIntegerField(_("tasks at once"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("quota")
@@ -172,8 +262,58 @@ class Quota(models.Model):
         return str(self.account)
 
 
+class UsageMonth(models.Model):
+    """What an account holds and has used in one month of BILLING_TIME_ZONE: always the sum of its ledger entries."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="months")
+    # The first day.
+    month = models.DateField(_("month"))
+    templates_held = models.BigIntegerField(_("templates held"), default=0)
+    templates_used = models.BigIntegerField(_("templates used"), default=0)
+    templates_granted = models.BigIntegerField(_("templates granted"), default=0)
+    ms_held = models.BigIntegerField(_("milliseconds held"), default=0)
+    ms_used = models.BigIntegerField(_("milliseconds used"), default=0)
+    ms_granted = models.BigIntegerField(_("milliseconds granted"), default=0)
+
+    class Meta:
+        verbose_name = _("month's usage")
+        verbose_name_plural = _("usage by month")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "month"], name="usage_month_once"),
+            models.CheckConstraint(
+                name="usage_not_negative",
+                condition=Q(templates_held__gte=0, templates_used__gte=0, ms_held__gte=0, ms_used__gte=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.month:%Y-%m}"
+
+
+class StorageUse(models.Model):
+    """Bytes that an account has stored, and those of uploads under way: always the sum of its ledger entries."""
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="storage")
+    bytes_held = models.BigIntegerField(_("bytes of uploads under way"), default=0)
+    bytes_used = models.BigIntegerField(_("bytes stored"), default=0)
+
+    class Meta:
+        verbose_name = _("stored bytes")
+        verbose_name_plural = _("stored bytes")
+        constraints = [
+            models.CheckConstraint(name="storage_not_negative", condition=Q(bytes_held__gte=0, bytes_used__gte=0))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}"
+
+
 class LedgerEntry(models.Model):
-    """One line of the append-only record of quota held, settled, released and granted."""
+    """One line of the append-only record of quota held, settled, released and granted.
+
+    The columns after ``month`` are what it adds to the counters of the same name (negative: takes away). ``reference``
+    is what it is for and which step ("template:<uuid>:2:settle"): the same step twice changes nothing.
+    """
 
     class Kind(models.TextChoices):
         """What a line does to the balance."""
@@ -185,15 +325,29 @@ class LedgerEntry(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="ledger")
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
-    reference = models.CharField(_("reference"), max_length=100, unique=True)
-    templates = models.IntegerField(_("templates"), default=0)
-    milliseconds = models.BigIntegerField(_("video milliseconds"), default=0)
+    reference = models.CharField(_("reference"), max_length=120, unique=True)
+    # Of the hold, also for what settles it later; empty for storage.
+    month = models.DateField(_("month"), null=True)
+    templates_held = models.IntegerField(_("templates held"), default=0)
+    templates_used = models.IntegerField(_("templates used"), default=0)
+    templates_granted = models.IntegerField(_("templates granted"), default=0)
+    ms_held = models.BigIntegerField(_("milliseconds held"), default=0)
+    ms_used = models.BigIntegerField(_("milliseconds used"), default=0)
+    ms_granted = models.BigIntegerField(_("milliseconds granted"), default=0)
+    bytes_held = models.BigIntegerField(_("bytes held"), default=0)
+    bytes_used = models.BigIntegerField(_("bytes used"), default=0)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by"))
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
     at = models.DateTimeField(_("at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("ledger entry")
         verbose_name_plural = _("ledger")
-        ordering = ["-at", "-pk"]
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="ledger_of_account"),
+            models.Index(fields=["account", "month"], name="ledger_of_month"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.reference}"

@@ -2,19 +2,14 @@
 
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
-from accounts.models import Account, User
+from accounts.access import NotAllowedError, account_for
+from accounts.models import Account
+from accounts.permissions import Permission
 from templategen.models import ActionTemplate, TemplateQuerySet
 
-
-def account_for(user: User | AnonymousUser, slug: str) -> Account:
-    """The account, for a member; Http404 for everybody else."""
-    account = Account.objects.filter(slug=slug, members=user.pk).first() if user.pk else None
-    if account is None:
-        raise Http404
-    return account
+__all__ = ["NotAllowedError", "Permission", "account_for", "deleted_template_of", "template_of"]
 
 
 def _one(rows: TemplateQuerySet, public_id: UUID) -> ActionTemplate:

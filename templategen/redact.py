@@ -17,7 +17,7 @@ SHORTEST_SECRET = 8
 _IS = r"(?:=|%3D|%253D|['\"]?\s*[:=]\s*+['\"]?+)"
 _NAMES = (
     r"x-oss-signature(?!-version)|x-oss-credential|x-oss-security-token|OSSAccessKeyId|security-token|Signature|"
-    r"api[_-]?key|access[_-]?key[_-]?(?:id|secret)|csrfmiddlewaretoken|sessionid|password"
+    r"api[_-]?key|access[_-]?key[_-]?(?:id|secret)|csrfmiddlewaretoken|csrftoken|sessionid|password"
 )
 # Up to where a value ends in an URL, in one encoded into another, in JSON and in a dict.
 _VALUE = r"(?:(?!%26|%2526|\\u0026)[^\s&'\"<>(){}\[\],;])+"
@@ -27,12 +27,13 @@ _HEADER = re.compile(
     r"(?i)(?<![\w-])((?:proxy-)?authorization['\"]?\s*[:=,]\s*+(?:b(?=['\"]))?+['\"]?+)(?!\[hidden\])[^\r\n'\"}]+"
 )
 _BEARER = re.compile(r"(?i)(?<![\w-])(bearer\s++)(?!\[hidden\])[\w.~+/=-]{6,}")
-_KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{6,}")
-# Addresses of ours that sign in or set a password: the last part is a key.
-_LINK = re.compile(r"(/(?:sign-in|password-reset)/[^/\s]+/)[^/\s'\"?#]+")
+# DashScope's, and our own API's.
+_KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{6,}|tg_[A-Za-z0-9_-]{20,})")
+# Addresses of ours that let somebody in or set a password: the last part is a key.
+_LINK = re.compile(r"(/(?:(?:sign-in|password-reset)/[^/\s]+|invitation|sign-up/link)/)[^/\s'\"?#]+")
 _IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+(?=@)")
 # One of these stands in every text that has something to hide.
-_SUSPECT = re.compile(r"(?i)signature|oss|token|auth|bearer|key|sk-|sign-in|password|://|session")
+_SUSPECT = re.compile(r"(?i)signature|oss|token|auth|bearer|key|sk-|tg_|sign-in|sign-up|invitation|password|://|session")
 
 
 def redact(text: str, *, secrets: Iterable[str] = ()) -> str:

@@ -68,6 +68,17 @@ def redis(url: str) -> dict[str, Any]:
     }
 
 
+def mail(url: str) -> dict[str, Any]:
+    """Django's settings for EMAIL_URL: smtp+tls://user:password@host:587. Raises ImproperlyConfigured, in one line."""
+    sample = "smtp+tls://user:password@host:587"
+    _scheme("EMAIL_URL", url, known=frozenset(environ.Env.EMAIL_SCHEMES), sample=sample)
+    try:
+        found: dict[str, Any] = environ.Env.email_url_config(url)
+    except ValueError:
+        raise ImproperlyConfigured("EMAIL_URL cannot be read: is its port a number?") from None
+    return found
+
+
 def _scheme(name: str, url: str, *, known: frozenset[str], sample: str) -> str:
     try:
         scheme = urlsplit(url).scheme

@@ -6,6 +6,7 @@ What can be wrong with a value is a system check in ``templategen/checks.py``.
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from templategen import servers
+from templategen import content_policy, servers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -22,7 +23,12 @@ env = environ.FileAwareEnv()
 
 def _secret(name: str) -> str:
     """A secret from NAME, or from the file that NAME_FILE names, which often ends with a line's end."""
-    value: str = env.str(name, default="")
+    try:
+        value: str = env.str(name, default="")
+    except (OSError, UnicodeDecodeError) as problem:
+        # Without the path's contents, and in one line: it stands in the log of whatever starts the site.
+        reason = getattr(problem, "strerror", None) or "it is no text"
+        raise ImproperlyConfigured(f"The file that {name}_FILE names cannot be read: {reason}.") from None
     return value.strip()
 
 
@@ -89,6 +95,10 @@ INSTALLED_APPS = [
     "templategen",
     "django_q",
     "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "axes",
+    "csp",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -102,18 +112,26 @@ MIDDLEWARE = [
     # Answers before anything asks by which name the site was called: a load balancer calls it by its address.
     "templategen.web.probes.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "accounts.doors.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "accounts.doors.VisitsMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "accounts.doors.SecondStepMiddleware",
     # Every page but those marked @login_not_required asks for sign-in: forgetting a decorator closes, not opens.
     "accounts.middleware.SignInRequiredMiddleware",
+    "accounts.doors.LimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "templategen.web.errors.ActionErrorMiddleware",
+    # Last, so that its answer to a locked sign-in is the one that is sent.
+    "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
     {
@@ -166,6 +184,16 @@ LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "accounts:sign_in"
 PASSWORD_RESET_TIMEOUT = 24 * 3600
+# Who may sign up: "invited" people only, or anybody ("open"), with an account of their own.
+SIGN_UP: str = env.str("SIGN_UP", default="invited")
+INVITATION_DAYS: int = env.int("INVITATION_DAYS", default=7)
+# Axes first: it refuses before a password is looked at.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = [
+    "accounts.hashers.Argon2Hasher",
+    # Passwords from before: read, and written anew at the next sign-in.
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -173,8 +201,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+# Whether staff need two-step sign-in for /admin/; where the sandbox stands in, nothing of value is behind it.
+TWO_STEP_FOR_STAFF: bool = env.bool("TWO_STEP_FOR_STAFF", default=not USE_SANDBOX)
+OTP_TOTP_ISSUER = f"Templategen {_site.hostname or ''}".strip()
+# Nobody reads another's secret, staff neither.
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+
 # --- Mail: to the console unless EMAIL_URL (smtp+tls://user:password@host:587) is given ---
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+vars().update(servers.mail(_secret("EMAIL_URL") or "consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL: str = env.str(
     "DEFAULT_FROM_EMAIL", default=f"Templategen <noreply@{_site.hostname or 'localhost'}>"
@@ -198,18 +232,76 @@ STORAGES = {
     "staticfiles": {"BACKEND": "templategen.staticfiles.ModuleManifestStorage"},
 }
 
-# --- Doors ---
+# --- Doors (docs/decisions/doors.md) ---
 CSRF_TRUSTED_ORIGINS: list[str] = [SITE_URL, *env.list("CSRF_TRUSTED_ORIGINS", default=[])]
+SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if _https:
+    # By this prefix browsers know that no neighbour under the same domain may set them.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+# Not "no-referrer": with it browsers send forms with "Origin: null", which the guard against forgery refuses.
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+PERMISSIONS_POLICY = content_policy.PERMISSIONS
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 X_FRAME_OPTIONS = "DENY"
 BEHIND_PROXY: bool = env.bool("TEMPLATEGEN_BEHIND_PROXY", default=False)
+# How many proxies stand one behind the other: so many addresses at the right of X-Forwarded-For are theirs to write.
+PROXIES: int = env.int("TEMPLATEGEN_PROXIES", default=1)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Only who can tell https from http may redirect; else it would go round in circles.
 SECURE_SSL_REDIRECT = _https and BEHIND_PROXY
+
+# Wrong passwords: so many for a user from one address, so many from the address in all; then none is tried for a while.
+AXES_FAILURE_LIMIT: int = env.int("SIGN_IN_LIMIT", default=5)
+SIGN_IN_ADDRESS_LIMIT: int = env.int("SIGN_IN_ADDRESS_LIMIT", default=30)
+SIGN_IN_LOCK_SECONDS: int = env.int("SIGN_IN_LOCK_SECONDS", default=900)
+AXES_COOLOFF_TIME = timedelta(seconds=SIGN_IN_LOCK_SECONDS)
+AXES_HANDLER = "accounts.lockout.LockoutHandler"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_USERNAME_CALLABLE = "accounts.lockout.username"
+AXES_CLIENT_IP_CALLABLE = "accounts.addresses.counted_address"
+AXES_RESET_ON_SUCCESS = True
+# Who goes on trying while locked out is not counted, and not remembered: the lock ends when it was said to end.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+# Who is signed in stands in the sessions.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+
+# How often, as times/seconds, counted for all processes together; empty: as often as one likes (accounts/limits.py).
+LIMITS: dict[str, str] = {
+    "precheck": env.str("LIMIT_PRECHECK", default="600/60"),
+    "upload": env.str("LIMIT_UPLOAD", default="120/60"),
+    "mail": env.str("LIMIT_MAIL", default="20/3600"),
+    "mail_to": env.str("LIMIT_MAIL_TO", default="5/3600"),
+    "invite": env.str("LIMIT_INVITE", default="60/3600"),
+    "link": env.str("LIMIT_LINK", default="60/900"),
+    "code": env.str("LIMIT_CODE", default="20/3600"),
+    # Calls with one token (templategen/api/doors.py).
+    "api": env.str("LIMIT_API", default="120/60"),
+}
+# View: method, limit, and who is counted: the person, the visitor's address, or the mail address in the form.
+_mails = (("POST", "mail", "address"), ("POST", "mail_to", "mail"))
+LIMITED_VIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "web:precheck": (("POST", "precheck", "person"),),
+    "web:uploads": (("POST", "upload", "person"),),
+    "web:upload_form": (("POST", "upload", "person"),),
+    "accounts:password_reset": _mails,
+    "accounts:sign_up": _mails,
+    "accounts:invite": (("POST", "invite", "person"),),
+    "accounts:invite_again": (("POST", "invite", "person"),),
+    "accounts:sign_in_link": (("GET", "link", "address"),),
+    "accounts:sign_up_link": (("GET", "link", "address"),),
+    "accounts:invitation_link": (("GET", "link", "address"),),
+    "accounts:password_reset_confirm": (("GET", "link", "address"), ("POST", "link", "address")),
+}
 
 # Seconds that a client may be silent in the middle of its request (wsgi.py).
 BODY_TIMEOUT_SECONDS: float = env.float("BODY_TIMEOUT_SECONDS", default=30.0)
@@ -265,6 +357,12 @@ if USE_SANDBOX:
     DASHSCOPE_BASE_URL = f"{SANDBOX_URL}/api/v1"
     OSS_ENDPOINT = OSS_PUBLIC_ENDPOINT = SANDBOX_URL
 
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": content_policy.policy(
+        bucket=content_policy.bucket_origin(OSS_PUBLIC_ENDPOINT, OSS_BUCKET), https=_https
+    )
+}
+
 # --- Lives of signed URLs, in seconds (OSS refuses more than 7 days) ---
 PART_URL_SECONDS: int = env.int("PART_URL_SECONDS", default=3600)
 MEDIA_URL_SECONDS: int = env.int("MEDIA_URL_SECONDS", default=900)
@@ -274,6 +372,31 @@ TASK_URL_SECONDS: int = env.int("TASK_URL_SECONDS", default=24 * 3600)
 # Days that a deleted template and its video are kept, in case; days that an unfinished upload is kept.
 TRASH_DAYS: int = env.int("TRASH_DAYS", default=30)
 UPLOAD_DAYS: int = env.int("UPLOAD_DAYS", default=1)
+
+# --- Accounts' own API keys: encrypted under the first of these, read with any (docs/operations.md) ---
+CREDENTIAL_KEYS: list[str] = [key.strip() for key in _secret("CREDENTIAL_KEYS").split(",") if key.strip()] or [
+    SECRET_KEY
+]
+
+# --- Quota: the site's defaults for an account; empty: no limit, 0: none (docs/decisions/quota.md) ---
+
+
+def _limit(name: str) -> int | None:
+    """A whole number, or None where nothing is given."""
+    text = env.str(name, default="").strip()
+    return int(text) if text else None
+
+
+QUOTA_TEMPLATES_PER_MONTH = _limit("QUOTA_TEMPLATES_PER_MONTH")
+QUOTA_SECONDS_PER_MONTH = _limit("QUOTA_SECONDS_PER_MONTH")
+QUOTA_STORAGE_BYTES = _limit("QUOTA_STORAGE_BYTES")
+QUOTA_TASKS_AT_ONCE = _limit("QUOTA_TASKS_AT_ONCE")
+# Where months begin: Alibaba Cloud writes its bills in Beijing's time.
+BILLING_TIME_ZONE: str = env.str("BILLING_TIME_ZONE", default="Asia/Shanghai")
+# For estimates only: what a second of video costs, and since when that is known (price page, June 2026).
+PRICE_PER_SECOND: str = env.str("PRICE_PER_SECOND", default="0.08")
+PRICE_CURRENCY: str = env.str("PRICE_CURRENCY", default="CNY")
+PRICE_DATE: str = env.str("PRICE_DATE", default="2026-06-22")
 
 # --- Queue (docs/decisions/queue.md; the figures behind each value) ---
 # In the database, or on a Redis server: REDIS_URL, redis[s]://:password@host:6379/0, a number of its own for each site.
@@ -307,7 +430,8 @@ READY_QUEUE_LENGTH: int = env.int("READY_QUEUE_LENGTH", default=2000)
 
 # --- Logs: LOG_FORMAT text or json, LOG_LEVEL; redact.py takes keys and signatures out ---
 LOG_FORMAT: str = env.str("LOG_FORMAT", default="text").lower()
-_hidden = [SECRET_KEY, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
+_hidden = [SECRET_KEY, *CREDENTIAL_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
+_hidden += [str(vars().get("EMAIL_HOST_PASSWORD") or ""), str(Q_CLUSTER.get("redis", {}).get("password") or "")]
 if not USE_SANDBOX:
     _hidden += [DASHSCOPE_API_KEY, OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET]
 LOGGING = {
@@ -325,5 +449,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
         "oss2": {"level": "WARNING"},
+        # Ours says what is worth saying (accounts/sign_ins.py).
+        "axes": {"level": "ERROR"},
     },
 }

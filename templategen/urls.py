@@ -5,12 +5,15 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import JavaScriptCatalog
 
+from accounts.pages.admin_door import admin_sign_in
 from templategen.web import metrics
 
 urlpatterns = [
+    path("admin/login/", admin_sign_in, name="admin_sign_in"),
     path("admin/", admin.site.urls),
     path("jsi18n/", login_not_required(JavaScriptCatalog.as_view(packages=["templategen"])), name="jsi18n"),
     path("metrics", metrics.for_staff, name="metrics"),
+    path("api/v1/", include("templategen.api.urls")),
     path("", include("accounts.urls")),
     path("", include("templategen.web.urls")),
 ]

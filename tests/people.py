@@ -5,11 +5,17 @@ from accounts.models import Account, Membership, Role, User
 PASSWORD = "a-long-enough-phrase"
 
 
-def make_person(email: str = "owner@example.com", account: str = "studio", *, password: str | None = PASSWORD) -> User:
-    """A user who is a member of the account with that short name, made if absent."""
+def make_person(
+    email: str = "owner@example.com",
+    account: str = "studio",
+    *,
+    password: str | None = PASSWORD,
+    role: Role = Role.OWNER,
+) -> User:
+    """A user who is a member of the account with that short name, made if absent; its owner unless told."""
     person = User.objects.create_user(email=email, password=password)
     home, _made = Account.objects.get_or_create(slug=account, defaults={"name": account.replace("-", " ").title()})
-    Membership.objects.create(user=person, account=home, role=Role.OWNER)
+    Membership.objects.create(user=person, account=home, role=role)
     return person
 
 

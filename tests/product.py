@@ -40,6 +40,15 @@ def _take_all() -> list[bytes | str]:
     return packages
 
 
+def run_jobs() -> int:
+    """Run every message that lies in the queue; how many there were."""
+    packages = _take_all()
+    for package in packages:
+        task = SignedPackage.loads(package)
+        import_string(task["func"])(*task["args"], **task["kwargs"])
+    return len(packages)
+
+
 class Product:
     """What runs beside the web process. Nothing is faked but time: a next look is brought forward."""
 
@@ -48,11 +57,7 @@ class Product:
 
     def run_jobs(self) -> int:
         """Run every message that lies in the queue; how many there were."""
-        packages = _take_all()
-        for package in packages:
-            task = SignedPackage.loads(package)
-            import_string(task["func"])(*task["args"], **task["kwargs"])
-        return len(packages)
+        return run_jobs()
 
     def one_round(self) -> None:
         """Jobs, a pass of the conductor (its lease is not waited for), and the jobs that it rang for."""

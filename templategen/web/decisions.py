@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import Account, User
+from accounts.permissions import Permission
 from templategen import access, actions
 from templategen.models import ActionTemplate
 from templategen.states import State
@@ -35,7 +36,7 @@ def _who(request: HttpRequest) -> User:
 @require_POST
 def retry(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """Try again with the stored clip."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.MAKE)
     template = access.template_of(account, public_id)
     actions.retry(template, by=_who(request))
     return _changed(request, account, template, _("“%(name)s” is tried again."))
@@ -44,7 +45,7 @@ def retry(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """Stop it before anything is paid for."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.CHANGE)
     template = access.template_of(account, public_id)
     was_uploading = template.state == State.UPLOADING
     canceled = actions.cancel(template, by=_who(request))
@@ -60,7 +61,7 @@ def cancel(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 @require_POST
 def resubmit(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """Send it again although it may be paid for twice: the person's own decision."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.MAKE)
     template = access.template_of(account, public_id)
     actions.resubmit(template, by=_who(request))
     return _changed(request, account, template, _("“%(name)s” is sent again."))
@@ -69,7 +70,7 @@ def resubmit(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 @require_POST
 def adopt(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """This task at Alibaba is its own: one that was found, or an ID typed in."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.MAKE)
     template = access.template_of(account, public_id)
     actions.adopt(template, task_id=request.POST.get("task_id", ""), by=_who(request))
     return _changed(request, account, template, _("“%(name)s” has its task, and is watched again."))
@@ -78,7 +79,7 @@ def adopt(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 @require_POST
 def look(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """Ask Alibaba once more, now."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.CHANGE)
     template = access.template_of(account, public_id)
     actions.look_again(template, by=_who(request))
     return _changed(request, account, template, _("Alibaba is asked for “%(name)s” again; the answer is shown here."))
@@ -87,7 +88,7 @@ def look(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 @require_POST
 def rename(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """Give it another name."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.CHANGE)
     template = access.template_of(account, public_id)
     actions.rename(template, name=request.POST.get("name", ""), by=_who(request))
     messages.success(request, _("It is now called “%(name)s”.") % {"name": template.name})
@@ -97,7 +98,7 @@ def rename(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def delete(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """GET asks, for browsers without scripts; POST puts it into the trash, with Undo."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.CHANGE)
     template = access.template_of(account, public_id)
     if request.method == "GET":
         context = {"account": account, "card": card_of(account, template), "trash_days": settings.TRASH_DAYS}
@@ -116,7 +117,7 @@ def delete(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
 @require_POST
 def restore(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """Take it out of the trash."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.CHANGE)
     template = access.deleted_template_of(account, public_id)
     actions.restore(template, by=_who(request))
     messages.success(request, _("“%(name)s” is back.") % {"name": template.name})

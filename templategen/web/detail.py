@@ -14,6 +14,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 
 from accounts.models import Account
+from accounts.permissions import Permission
 from templategen import access
 from templategen.finding_texts import describe
 from templategen.models import ActionTemplate
@@ -43,7 +44,7 @@ class CopyForm:
 @cache_control(private=True, no_cache=True)
 def detail(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """The page."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.LOOK)
     return render(request, "web/detail.html", _context(account, access.template_of(account, public_id)))
 
 

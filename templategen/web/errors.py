@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from accounts.access import NotAllowedError
 from accounts.middleware import wants_json
 from templategen import actions
 from templategen.finding_texts import describe
@@ -46,13 +47,23 @@ def action_error(request: HttpRequest, problem: actions.ActionError) -> HttpResp
         missing: list[int] = getattr(problem, "missing", [])
         return json_error(problem.code, problem.text, status=status, findings=findings, missing=missing)
     if request.headers.get("HX-Request") == "true":
-        return _message(request, problem, status)
+        return _message(request, problem.text, status)
     context = {"text": problem.text, "findings": [describe(finding) for finding in findings], "back": _back(request)}
     return render(request, "errors/action.html", context, status=status)
 
 
-def _message(request: HttpRequest, problem: actions.ActionError, status: HTTPStatus) -> HttpResponse:
-    response = render(request, "_message.html", {"text": problem.text, "level": "error"}, status=status)
+def not_allowed(request: HttpRequest, refusal: NotAllowedError) -> HttpResponse:
+    """403 for a member who may not do this, with the reason and who can, in the form that was asked for."""
+    if wants_json(request):
+        return json_error(refusal.code, refusal.text, status=HTTPStatus.FORBIDDEN)
+    if request.headers.get("HX-Request") == "true":
+        return _message(request, refusal.text, HTTPStatus.FORBIDDEN)
+    context = {"text": refusal.text, "back": _back(request)}
+    return render(request, "errors/not_allowed.html", context, status=HTTPStatus.FORBIDDEN)
+
+
+def _message(request: HttpRequest, text: str, status: HTTPStatus) -> HttpResponse:
+    response = render(request, "_message.html", {"text": text, "level": "error"}, status=status)
     response["HX-Retarget"] = "#messages"
     response["HX-Reswap"] = "beforeend"
     if status == HTTPStatus.CONFLICT:
@@ -69,7 +80,7 @@ def _back(request: HttpRequest) -> str:
 
 
 class ActionErrorMiddleware:
-    """Turns the ActionError of any view into its answer, and an empty 405 into a page; everything else bubbles."""
+    """Turns any view's ActionError and NotAllowedError into answers, an empty 405 into a page; all else bubbles."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -79,10 +90,15 @@ class ActionErrorMiddleware:
         response = self.get_response(request)
         if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or wants_json(request):
             return response
+        if response.get("Content-Type", "").startswith("application/json"):
+            # The API's own.
+            return response
         page = render(request, "405.html", status=HTTPStatus.METHOD_NOT_ALLOWED)
         page["Allow"] = response.get("Allow", "")
         return page
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> Any:
         """The answer, or None for what is not expected."""
+        if isinstance(exception, NotAllowedError):
+            return not_allowed(request, exception)
         return action_error(request, exception) if isinstance(exception, actions.ActionError) else None

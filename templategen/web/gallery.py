@@ -14,8 +14,10 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from accounts.access import remember
 from accounts.middleware import asking_page
 from accounts.models import Account
+from accounts.permissions import Permission
 from templategen import access, listing
 from templategen.web.cards import card_of, cards_of, live_context
 from templategen.web.hold import hold_context, hold_of
@@ -27,13 +29,13 @@ from templategen.web.htmx import is_htmx, swaps_only
 @vary_on_headers("HX-Request")
 def gallery(request: HttpRequest, slug: str) -> HttpResponse:
     """The page, or its changing part for htmx; a whole ID in the search box leads straight to its template."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.LOOK)
     wish = listing.Wish.of(request.GET.get("state", ""), request.GET.get("q", ""), request.GET.get("page", ""))
     found = listing.exactly(account, wish.words) if wish.words else None
     if found is not None:
         return _go(request, reverse("web:detail", args=[account.slug, found.public_id]))
-    if request.session.get("account") != account.slug:
-        request.session["account"] = account.slug
+    if request.user.is_authenticated:
+        remember(request.user, account)
     page = "web/_gallery.html" if swaps_only(request) else "web/gallery.html"
     return render(request, page, gallery_context(account, wish))
 
@@ -45,7 +47,7 @@ def _go(request: HttpRequest, address: str) -> HttpResponse:
 @require_GET
 def card(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponse:
     """One card alone, as it looks now."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.LOOK)
     template = access.template_of(account, public_id)
     return render(request, "web/_card.html", {"account": account, "card": card_of(account, template)})
 

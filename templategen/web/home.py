@@ -10,8 +10,8 @@ from django.views.decorators.http import require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """The gallery last looked at, else the first account's; a page that says so for a user in no account."""
     assert not isinstance(request.user, AnonymousUser)  # noqa: S101  # sign-in is asked for by the middleware
-    slugs = list(request.user.accounts.values_list("slug", flat=True))
-    if not slugs:
+    accounts = list(request.user.accounts.all())
+    if not accounts:
         return render(request, "web/no_account.html")
-    last = request.session.get("account")
-    return redirect("web:gallery", slug=last if last in slugs else slugs[0])
+    last = next((account for account in accounts if account.pk == request.user.last_account_id), accounts[0])
+    return redirect("web:gallery", slug=last.slug)

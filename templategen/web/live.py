@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET
 from django_htmx.http import trigger_client_event
 
 from accounts.models import Account
+from accounts.permissions import Permission
 from templategen import access, listing
 from templategen.models import ActionTemplate
 from templategen.web.cards import cards_of, live_context
@@ -47,7 +48,7 @@ class Shown:
 def live(request: HttpRequest, slug: str) -> HttpResponse:
     """``t=<public id>.<version>.<told>`` per unsettled card, ``hold`` the notice's mark, ``quiet`` answers without
     change so far, ``on=detail`` from the detail page. Answers the next poll and, out of band, what has changed."""
-    account = access.account_for(request.user, slug)
+    account = access.account_for(request, slug, Permission.LOOK)
     shown = _shown(request)
     since = listing.changed_since(account, shown.versions)
     moved = bool(since.changed or since.gone)

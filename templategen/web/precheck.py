@@ -9,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from templategen.access import account_for
+from templategen.access import Permission, account_for
 from templategen.finding_texts import describe
 from templategen.video.precheck import Need
 from templategen.video.precheck import precheck as look
@@ -44,7 +44,7 @@ class _RefusedError(Exception):
 @require_POST
 def precheck(request: HttpRequest, slug: str) -> JsonResponse:
     """``{"need": [start, end]}``, or ``{"ok", "facts", "findings", "poster"}`` with the findings as texts."""
-    account_for(request.user, slug)
+    account_for(request, slug, Permission.MAKE)
     try:
         size, slices = _read(request)
         result = in_turn(lambda: look(size, slices), wait_seconds=WAIT_SECONDS)

@@ -1,9 +1,15 @@
-"""What every page knows of the site."""
+"""What every page knows of the site, and of what the reader may do."""
 
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts.access import what_one_may
 
-def site(_request: HttpRequest) -> dict[str, object]:
-    """A context processor: whether the sandbox stands in for Alibaba."""
-    return {"uses_sandbox": settings.USE_SANDBOX}
+
+def site(request: HttpRequest) -> dict[str, object]:
+    """A context processor: whether the sandbox stands in for Alibaba, who may sign up, ``may.make`` and its like."""
+    return {
+        "uses_sandbox": settings.USE_SANDBOX,
+        "may": what_one_may(request),
+        "sign_up_open": settings.SIGN_UP == "open",
+    }

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import Account
 from templategen import actions
-from templategen.access import account_for
+from templategen.access import Permission, account_for
 from templategen.finding_texts import FindingText, describe
 from templategen.video.facts import Finding
 from templategen.video.limits import judge_size
@@ -50,7 +50,7 @@ class Outcome:
 @require_POST
 def upload_form(request: HttpRequest, slug: str) -> HttpResponse:
     """Take the files in; where all are good back to the gallery, else a page that says what became of each."""
-    account = account_for(request.user, slug)
+    account = account_for(request, slug, Permission.MAKE)
     outcomes = [_refused(name, (judge_size(spool.CLIP_BYTES),)) for name in spool.files_too_large(request)]
     outcomes += [_take(request, account, file) for file in request.FILES.getlist("clip")]
     taken = [outcome for outcome in outcomes if outcome.is_taken]

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.middleware import wants_json
 from accounts.models import Account, User
 from templategen import actions
-from templategen.access import account_for, template_of
+from templategen.access import Permission, account_for, template_of
 from templategen.models import ActionTemplate
 from templategen.states import State
 from templategen.web.errors import json_error
@@ -89,7 +89,8 @@ def person(request: HttpRequest) -> User | None:
 @require_http_methods(["GET", "POST"])
 def uploads(request: HttpRequest, slug: str) -> JsonResponse:
     """GET: the user's own unfinished uploads. POST: begin one."""
-    account = account_for(request.user, slug)
+    permission = Permission.MAKE if request.method == "POST" else Permission.LOOK
+    account = account_for(request, slug, permission)
     return _begin(request, account) if request.method == "POST" else _list(request, account)
 
 
@@ -121,7 +122,7 @@ def _begin(request: HttpRequest, account: Account) -> JsonResponse:
 @require_GET
 def upload(request: HttpRequest, slug: str, public_id: UUID) -> JsonResponse:
     """One upload: while it is unfinished with the numbers of the parts that OSS does not have, later its state only."""
-    account = account_for(request.user, slug)
+    account = account_for(request, slug, Permission.LOOK)
     template = template_of(account, public_id)
     if template.state != State.UPLOADING:
         return JsonResponse({"upload": _described(account, template)})
@@ -132,7 +133,7 @@ def upload(request: HttpRequest, slug: str, public_id: UUID) -> JsonResponse:
 @require_POST
 def upload_parts(request: HttpRequest, slug: str, public_id: UUID) -> JsonResponse:
     """Fresh signed URLs: ``{"urls": {"1": "https://…"}}``."""
-    template = template_of(account_for(request.user, slug), public_id)
+    template = template_of(account_for(request, slug, Permission.MAKE), public_id)
     form = PartsForm(_json(request))
     if not form.is_valid():
         return _invalid(form)
@@ -142,7 +143,7 @@ def upload_parts(request: HttpRequest, slug: str, public_id: UUID) -> JsonRespon
 @require_POST
 def upload_finish(request: HttpRequest, slug: str, public_id: UUID) -> JsonResponse:
     """Make the object of its parts and hand it to the check. 409 with ``missing`` when parts are not there."""
-    account = account_for(request.user, slug)
+    account = account_for(request, slug, Permission.MAKE)
     template = template_of(account, public_id)
     actions.finish_upload(template, by=person(request))
     return JsonResponse({"upload": _described(account, template)})
@@ -151,7 +152,7 @@ def upload_finish(request: HttpRequest, slug: str, public_id: UUID) -> JsonRespo
 @require_POST
 def upload_cancel(request: HttpRequest, slug: str, public_id: UUID) -> HttpResponseBase:
     """Stop an upload and throw its parts away."""
-    account = account_for(request.user, slug)
+    account = account_for(request, slug, Permission.CHANGE)
     template = template_of(account, public_id)
     if template.state != State.UPLOADING:
         raise actions.NotPossibleError(

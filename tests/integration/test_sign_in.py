@@ -1,28 +1,43 @@
 """Signing in and out, passwords, links that work once."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django_q.signing import SignedPackage
 
 from accounts.links import sign_in_path, use_link
 from accounts.models import User
 from templategen.states import State
 from tests.factories import make_template
 from tests.people import PASSWORD, account_of, make_person
+from tests.product import queued_packages, run_jobs
 
 NEW = "another-long-phrase"
 
 
 def sign_in(client: Client, email: str = "owner@example.com", password: str = PASSWORD, **more: str):
     return client.post(reverse("accounts:sign_in"), {"username": email, "password": password, **more})
+
+
+@pytest.fixture
+def mails(transactional_db: None) -> Callable[[], list[EmailMessage]]:
+    """Let the queue send what waits; all mails sent in this test so far."""
+
+    def sent() -> list[EmailMessage]:
+        run_jobs()
+        return mail.outbox
+
+    return sent
 
 
 def is_in(client: Client) -> bool:
@@ -74,7 +89,7 @@ def test_a_link_signs_in_once(client: Client, owner: User) -> None:
     assert client.get(path).url == "/"
     assert is_in(client)
     late = Client()
-    answer = late.get(path)
+    answer = late.get(path, follow=True)
     assert answer.status_code == 410
     assert "sign_in_link" in answer.content.decode()
     assert not is_in(late)
@@ -113,19 +128,19 @@ def test_a_link_dies_after_a_day(client: Client, owner: User, monkeypatch: pytes
     path = sign_in_path(owner)
     later = timezone.localtime() + timedelta(hours=25)
     monkeypatch.setattr("accounts.links.SignInTokens._now", lambda _self: later.replace(tzinfo=None))
-    assert client.get(path).status_code == 410
+    assert client.get(path, follow=True).status_code == 410
 
 
 def test_a_link_dies_when_its_owner_signs_in_otherwise(client: Client, owner: User) -> None:
     path = sign_in_path(owner)
     sign_in(client)
-    assert Client().get(path).status_code == 410
+    assert Client().get(path, follow=True).status_code == 410
 
 
 def test_a_link_of_a_switched_off_user_does_not_work(client: Client, owner: User) -> None:
     path = sign_in_path(owner)
     User.objects.filter(pk=owner.pk).update(is_active=False)
-    assert client.get(path).status_code == 410
+    assert client.get(path, follow=True).status_code == 410
 
 
 def test_looking_at_a_link_without_opening_it_does_not_use_it_up(client: Client, owner: User) -> None:
@@ -138,13 +153,26 @@ def test_looking_at_a_link_without_opening_it_does_not_use_it_up(client: Client,
     "path", ["/sign-in/x/y/", "/sign-in/MQ/x-y/", "/sign-in/8J-YgA/a-b/", "/sign-in/OTk5OTk5OTk5OTk5OTk5OTk5OTk5/a-b/"]
 )
 def test_a_made_up_link_is_answered_calmly(client: Client, db: None, path: str) -> None:
-    assert client.get(path).status_code == 410
+    assert client.get(path, follow=True).status_code == 410
 
 
-def test_a_reset_token_is_no_sign_in_link(client: Client, owner: User) -> None:
+def test_an_address_with_a_token_shows_no_page_that_could_tell_it(client: Client, owner: User) -> None:
+    for path in (
+        sign_in_path(owner),
+        "/sign-in/MQ/x-y/",
+        "/password-reset/MQ/x-y/",
+        "/invitation/x/",
+        "/sign-up/link/x/",
+    ):
+        answer = client.get(path)
+        assert (answer.status_code, answer["Referrer-Policy"]) == (302, "no-referrer")
+        assert "x-y" not in answer.url
+
+
+def test_a_reset_token_is_no_sign_in_link(client: Client, mails, owner: User) -> None:
     client.post(reverse("accounts:password_reset"), {"email": owner.email})
-    uid, token = re.search(r"/password-reset/(\w+)/([\w-]+)/", mail.outbox[0].body).groups()
-    assert client.get(f"/sign-in/{uid}/{token}/").status_code == 410
+    uid, token = re.search(r"/password-reset/(\w+)/([\w-]+)/", mails()[0].body).groups()
+    assert client.get(f"/sign-in/{uid}/{token}/", follow=True).status_code == 410
 
 
 def test_the_command_prints_a_link_that_works(client: Client, owner: User, settings, capsys) -> None:
@@ -193,30 +221,41 @@ def test_a_weak_password_is_refused_with_the_reason(client: Client, owner: User,
 
 @pytest.mark.parametrize("password", [PASSWORD, None])
 def test_a_forgotten_password_is_reset_by_mail_even_if_there_was_none(
-    client: Client, db: None, password: str | None
+    client: Client, mails, password: str | None
 ) -> None:
     person = make_person(password=password)
     client.post(reverse("accounts:password_reset"), {"email": "OWNER@example.com"})
-    link = re.search(r"http\S+", mail.outbox[0].body).group().removeprefix("http://127.0.0.1:8000")
+    link = re.search(r"http\S+", mails()[0].body).group().removeprefix("http://127.0.0.1:8000")
     form = client.get(link, follow=True)
     answer = client.post(form.redirect_chain[-1][0], {"new_password1": NEW, "new_password2": NEW}, follow=True)
     assert "Your new password is set" in answer.content.decode()
     sign_in(client, person.email, NEW)
     assert is_in(client)
-    assert Client().get(link).status_code == 410
+    assert Client().get(link, follow=True).status_code == 410
 
 
-def test_an_unknown_address_gets_the_same_answer_and_no_mail(client: Client, owner: User) -> None:
+def test_an_unknown_address_gets_the_same_answer_and_no_mail(client: Client, mails, owner: User) -> None:
     known = client.post(reverse("accounts:password_reset"), {"email": owner.email}, follow=True)
+    assert (len(queued_packages()), mail.outbox) == (1, [])
     unknown = client.post(reverse("accounts:password_reset"), {"email": "nobody@example.com"}, follow=True)
     assert known.redirect_chain == unknown.redirect_chain
     assert known.content == unknown.content
-    assert len(mail.outbox) == 1
+    # Neither page has looked whether the address is known: that is the queue's part.
+    assert len(queued_packages()) == 2
+    assert [each.to for each in mails()] == [[owner.email]]
 
 
-def test_the_mail_names_the_sites_own_address_whatever_host_was_asked(client: Client, owner: User, settings) -> None:
+def test_the_mail_names_the_sites_own_address_whatever_host_was_asked(
+    client: Client, mails, owner: User, settings
+) -> None:
     client.post(reverse("accounts:password_reset"), {"email": owner.email}, headers={"host": "localhost"})
-    assert f"{settings.SITE_URL}/password-reset/" in mail.outbox[0].body
+    assert f"{settings.SITE_URL}/password-reset/" in mails()[0].body
+
+
+def test_no_token_lies_in_the_queue(client: Client, mails, owner: User) -> None:
+    client.post(reverse("accounts:password_reset"), {"email": owner.email})
+    arguments = [SignedPackage.loads(package)["kwargs"] for package in queued_packages()]
+    assert arguments == [{"email": owner.email, "language": "en"}]
 
 
 # --- Who is not signed in ---
@@ -292,6 +331,19 @@ def test_a_user_in_two_accounts_can_go_from_one_to_the_other(client: Client, own
     other = make_person("mate@example.com", "second").accounts.get()
     other.memberships.create(user=owner)
     client.force_login(owner)
-    assert 'href="/a/second/"' in client.get("/a/studio/").content.decode()
+    for page in ("/a/studio/", "/account/", "/account/password/"):
+        assert 'href="/a/second/"' in client.get(page).content.decode()
     client.get("/a/second/")
     assert client.get("/").url == "/a/second/"
+
+
+def test_the_account_last_used_is_remembered_on_another_day_too(client: Client, owner: User) -> None:
+    other = make_person("mate@example.com", "second").accounts.get()
+    membership = other.memberships.create(user=owner)
+    client.force_login(owner)
+    client.get("/a/second/")
+    another_browser = Client()
+    sign_in(another_browser)
+    assert another_browser.get("/").url == "/a/second/"
+    membership.delete()
+    assert another_browser.get("/").url == "/a/studio/"

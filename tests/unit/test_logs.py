@@ -135,6 +135,10 @@ def test_what_oss_says_about_a_wrong_signature_is_not_repeated(formatter: loggin
         "could not connect to postgres://app:abcdef0123456789abcdef@db/templates",
         "Not Found: /sign-in/MQ/abcdef0123456789abcdef/",
         "Not Found: /password-reset/MQ/abcdef0123456789abcdef/",
+        "Gone: /invitation/abcdef0123456789abcdef/",
+        "Gone: /sign-up/link/abcdef0123456789abcdef/",
+        "called with tg_abcdef0123456789abcdef0123456789",
+        "Cookie: __Host-csrftoken=abcdef0123456789abcdef",
     ],
 )
 def test_keys_and_signatures_are_hidden_wherever_they_stand(formatter: logging.Formatter, text: str) -> None:

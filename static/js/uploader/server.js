@@ -9,8 +9,9 @@ const MOST_ASKED_WAITS = 30;
 
 /** The cookie's token is the newer one after signing in again in another tab. */
 function csrfToken() {
-  const cookie = document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="));
-  if (cookie) return decodeURIComponent(cookie.slice("csrftoken=".length));
+  // Under https the name has a prefix.
+  const cookie = document.cookie.split("; ").find((pair) => /^(__Host-)?csrftoken=/.test(pair));
+  if (cookie) return decodeURIComponent(cookie.slice(cookie.indexOf("=") + 1));
   return document.querySelector("[name=csrfmiddlewaretoken]")?.value || "";
 }
 

@@ -1,0 +1,1 @@
+"""The pages about people: a module each. Views translate; members.py, tokens.py and their like decide."""

@@ -1,0 +1,160 @@
+"""What an account has used and what is left; and the check that counters are the sum of their entries."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from accounts.ledger import Limits, limits_of, month_of
+from accounts.models import LedgerEntry, StorageUse, UsageMonth
+
+_MONTHLY = ("templates_held", "templates_used", "templates_granted", "ms_held", "ms_used", "ms_granted")
+_STORED = ("bytes_held", "bytes_used")
+
+
+@dataclass(frozen=True)
+class Meter:
+    """One thing that is counted. ``limit`` with the month's grants; None: no limit."""
+
+    held: int
+    used: int
+    limit: int | None
+
+    @property
+    def left(self) -> int | None:
+        """How much more there is; None where there is no limit."""
+        return None if self.limit is None else max(self.limit - self.held - self.used, 0)
+
+    @property
+    def percent(self) -> int | None:
+        """Held and used of the limit, whole percents rounded down, may be over 100; None where there is no limit."""
+        if self.limit is None:
+            return None
+        return 100 if self.limit == 0 else (self.held + self.used) * 100 // self.limit
+
+
+@dataclass(frozen=True)
+class Usage:
+    """An account's meters now. ``seconds`` in whole seconds (held and used rounded up), ``storage`` in bytes."""
+
+    month: date
+    resets_on: date
+    templates: Meter
+    seconds: Meter
+    storage: Meter
+    tasks_at_once: int | None
+
+    @property
+    def fullest(self) -> int:
+        """The highest percentage of all meters; 0 where nothing is limited."""
+        return max(meter.percent or 0 for meter in (self.templates, self.seconds, self.storage))
+
+
+def usage_of(account_id: int, *, now: datetime | None = None) -> Usage:
+    """What the account has used in the present month, in four queries at most."""
+    limits = limits_of(account_id)
+    month = month_of(now or timezone.now())
+    row = UsageMonth.objects.filter(account=account_id, month=month).first() or UsageMonth()
+    stored = StorageUse.objects.filter(account=account_id).first() or StorageUse()
+    return meters(row, stored, limits, month=month)
+
+
+def meters(row: UsageMonth, stored: StorageUse, limits: Limits, *, month: date) -> Usage:
+    """The same from rows that are there already: for lists of accounts."""
+    return Usage(
+        month=month,
+        resets_on=_next_month(month),
+        templates=Meter(row.templates_held, row.templates_used, _plus(limits.templates, row.templates_granted)),
+        seconds=Meter(-(-row.ms_held // 1000), -(-row.ms_used // 1000), _plus(limits.seconds, row.ms_granted // 1000)),
+        storage=Meter(stored.bytes_held, stored.bytes_used, limits.storage_bytes),
+        tasks_at_once=limits.tasks_at_once,
+    )
+
+
+def estimated_cost(milliseconds: int) -> Decimal | None:
+    """What so much video may cost, in PRICE_CURRENCY: an estimate, never a bill. None where no price is set."""
+    try:
+        price = Decimal(settings.PRICE_PER_SECOND)
+    except InvalidOperation:
+        return None
+    return (price * milliseconds / 1000).quantize(Decimal("0.01"))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A counter that is not the sum of its entries."""
+
+    account_id: int
+    month: date | None
+    column: str
+    counter: int
+    entries: int
+
+
+def rebuild(*, check: bool) -> list[Difference]:
+    """Compare every counter with its entries; unless ``check``, mend the counters. What was different."""
+    found: list[Difference] = []
+    with transaction.atomic():
+        for account_id, month in _months():
+            found += _rebuild_month(account_id, month, mend=not check)
+        for account_id in _stores():
+            found += _rebuild_storage(account_id, mend=not check)
+    return found
+
+
+def _months() -> set[tuple[int, date]]:
+    entries = LedgerEntry.objects.filter(month__isnull=False).order_by().values_list("account_id", "month").distinct()
+    return {(account, month) for account, month in entries if month} | set(
+        UsageMonth.objects.values_list("account_id", "month")
+    )
+
+
+def _stores() -> set[int]:
+    entries = LedgerEntry.objects.filter(month=None).order_by().values_list("account_id", flat=True).distinct()
+    return set(entries) | set(StorageUse.objects.values_list("account_id", flat=True))
+
+
+def _rebuild_month(account_id: int, month: date, *, mend: bool) -> list[Difference]:
+    UsageMonth.objects.get_or_create(account_id=account_id, month=month)
+    row = UsageMonth.objects.select_for_update().get(account_id=account_id, month=month)
+    sums = LedgerEntry.objects.filter(account_id=account_id, month=month).aggregate(**_sums(_MONTHLY))
+    wrong = _differences(row, sums, _MONTHLY, account_id=account_id, month=month)
+    if wrong and mend:
+        UsageMonth.objects.filter(pk=row.pk).update(**{one.column: one.entries for one in wrong})
+    return wrong
+
+
+def _rebuild_storage(account_id: int, *, mend: bool) -> list[Difference]:
+    StorageUse.objects.get_or_create(account_id=account_id)
+    row = StorageUse.objects.select_for_update().get(account_id=account_id)
+    sums = LedgerEntry.objects.filter(account_id=account_id, month=None).aggregate(**_sums(_STORED))
+    wrong = _differences(row, sums, _STORED, account_id=account_id, month=None)
+    if wrong and mend:
+        StorageUse.objects.filter(pk=row.pk).update(**{one.column: one.entries for one in wrong})
+    return wrong
+
+
+def _sums(columns: tuple[str, ...]) -> dict[str, Sum]:
+    return {f"sum_{column}": Sum(column, default=0) for column in columns}
+
+
+def _differences(
+    row: UsageMonth | StorageUse, sums: dict[str, int], columns: tuple[str, ...], *, account_id: int, month: date | None
+) -> list[Difference]:
+    return [
+        Difference(account_id, month, column, getattr(row, column), sums[f"sum_{column}"])
+        for column in columns
+        if getattr(row, column) != sums[f"sum_{column}"]
+    ]
+
+
+def _plus(limit: int | None, granted: int) -> int | None:
+    return None if limit is None else limit + granted
+
+
+def _next_month(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
