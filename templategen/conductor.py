@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 # Between two passes: at least, while answers come, and with nothing to do.
 _LEAST_PAUSE, _BUSY_PAUSE, _IDLE_PAUSE = 0.1, 0.25, 1.0
 _CREDENTIALS_SECONDS, _TALLY_SECONDS = 3.0, 15.0
+# What calls OSS beside the loop takes seconds; an answer without an end must not stop it for ever.
+_BESIDE_SECONDS = 900.0
 
 
 class Conductor:
@@ -208,16 +210,21 @@ def _gather(question: Question, asking: Asking) -> Gathered:
 
 
 class _Beside:
-    """One piece of work at a time in a thread of its own."""
+    """One piece of work at a time in a thread of its own; beside one that hangs, another after a while."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        self._started_at = -math.inf
 
     def start(self, work: Callable[[], object]) -> None:
         """Begin it, unless the last one is still at it."""
         if self._thread is not None and self._thread.is_alive():
-            logger.warning("still at work beside the loop")
-            return
+            if time.monotonic() - self._started_at < _BESIDE_SECONDS:
+                logger.warning("still at work beside the loop")
+                return
+            # Everything it does is a conditional update: that it may come back does no harm.
+            logger.error("hangs beside the loop")
+        self._started_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(work,), name="sweep", daemon=True)
         self._thread.start()
 
