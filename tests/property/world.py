@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
 from django.utils.module_loading import import_string
 
 from templategen import conductor, pipeline, reconcile, sender, sweep, tally
@@ -25,7 +24,7 @@ from templategen.clients import build
 from templategen.clients.dashscope import Task
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate, Clip, CredentialStatus, Event, Lease, Tally, Turn
+from templategen.models import ActionTemplate, Clip, CredentialStatus, Lease, Tally, Turn
 from templategen.pipeline import submit
 from templategen.states import State
 from templategen.video.facts import Finding
@@ -115,8 +114,8 @@ class World:
 
     def begin(self) -> None:
         """Nothing is there yet."""
-        for model in (Event, ActionTemplate, Clip, CredentialStatus, Turn, Lease, Tally):
-            model.objects.all()._raw_delete(connection.alias)
+        for model in (ActionTemplate, Clip, CredentialStatus, Turn, Lease, Tally):
+            model.objects.all().delete()
         cache.clear()
         tally._gathered.clear()
         self.conductors = [Conductor(), Conductor()]
