@@ -21,7 +21,7 @@ from django.utils import timezone
 from templategen import handover, reconcile, sweep, tally
 from templategen.clients.dashscope import UnknownOutcomeError
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate
+from templategen.models import ActionTemplate, FormerTask
 from templategen.reconcile import Gathered, Question
 from templategen.states import LOOKED_AT
 from templategen.watch import Asking, ClosedError, Watcher
@@ -131,7 +131,10 @@ class Conductor:
         if time.monotonic() - self._credentials_at >= _CREDENTIALS_SECONDS:
             self._credentials_at = time.monotonic()
             own = ActionTemplate.objects.filter(state__in=LOOKED_AT, credential__isnull=False)
-            wanted = {None, *own.order_by().values_list("credential", flat=True).distinct()}
+            former = FormerTask.objects.open(now=timezone.now()).filter(credential__isnull=False)
+            wanted = {None}.union(
+                *(rows.order_by().values_list("credential", flat=True).distinct() for rows in (own, former))
+            )
             for credential_id in wanted - self._watchers.keys():
                 self._watchers[credential_id] = Watcher(credential_id, news=self._news.set)
             for credential_id in self._watchers.keys() - wanted:
