@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from templategen.models import ActionTemplate, TemplateQuerySet
+from templategen.policy import skew
 from templategen.states import FOR_A_PERSON, WATCHED, State
 
 # After this long there is nothing left to be read: a lost one is then lost for good, which is no alarm any more.
@@ -16,6 +17,8 @@ def unread(now: datetime) -> TemplateQuerySet:
     """Templates whose task ended more than RETENTION_ALARM_HOURS ago, or may have, and whose result is not read yet."""
     bound = now - timedelta(hours=settings.RETENTION_ALARM_HOURS)
     seen_last = Q(looked_at__lte=bound) | Q(looked_at=None, sent_at__lte=bound)
+    # Sent in the future: a clock was wrong, so that nobody knows when it ended.
+    seen_last |= Q(sent_at__gt=now + skew())
     open_tasks = Q(state__in=WATCHED) & (Q(ended_at__lte=bound) | seen_last)
     # A lost one is asked for, and not found: it alarms by its age as long as it may come back, counted from when it
     # was last known.

@@ -21,7 +21,7 @@ from django.utils import timezone
 from templategen import handover, reconcile, sweep, tally
 from templategen.clients.dashscope import UnknownOutcomeError
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate
+from templategen.models import ActionTemplate, FormerTask
 from templategen.reconcile import Gathered, Question
 from templategen.states import LOOKED_AT
 from templategen.watch import Asking, ClosedError, Watcher
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 # Between two passes: at least, while answers come, and with nothing to do.
 _LEAST_PAUSE, _BUSY_PAUSE, _IDLE_PAUSE = 0.1, 0.25, 1.0
 _CREDENTIALS_SECONDS, _TALLY_SECONDS = 3.0, 15.0
+# What calls OSS beside the loop takes seconds; an answer without an end must not stop it for ever.
+_BESIDE_SECONDS = 900.0
 
 
 class Conductor:
@@ -129,7 +131,10 @@ class Conductor:
         if time.monotonic() - self._credentials_at >= _CREDENTIALS_SECONDS:
             self._credentials_at = time.monotonic()
             own = ActionTemplate.objects.filter(state__in=LOOKED_AT, credential__isnull=False)
-            wanted = {None, *own.order_by().values_list("credential", flat=True).distinct()}
+            former = FormerTask.objects.open(now=timezone.now()).filter(credential__isnull=False)
+            wanted = {None}.union(
+                *(rows.order_by().values_list("credential", flat=True).distinct() for rows in (own, former))
+            )
             for credential_id in wanted - self._watchers.keys():
                 self._watchers[credential_id] = Watcher(credential_id, news=self._news.set)
             for credential_id in self._watchers.keys() - wanted:
@@ -208,16 +213,21 @@ def _gather(question: Question, asking: Asking) -> Gathered:
 
 
 class _Beside:
-    """One piece of work at a time in a thread of its own."""
+    """One piece of work at a time in a thread of its own; beside one that hangs, another after a while."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        self._started_at = -math.inf
 
     def start(self, work: Callable[[], object]) -> None:
         """Begin it, unless the last one is still at it."""
         if self._thread is not None and self._thread.is_alive():
-            logger.warning("still at work beside the loop")
-            return
+            if time.monotonic() - self._started_at < _BESIDE_SECONDS:
+                logger.warning("still at work beside the loop")
+                return
+            # Everything it does is a conditional update: that it may come back does no harm.
+            logger.error("hangs beside the loop")
+        self._started_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(work,), name="sweep", daemon=True)
         self._thread.start()
 

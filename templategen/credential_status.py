@@ -123,6 +123,18 @@ def went_well(credential_id: int | None, *, begun_at: datetime | None) -> None:
     row.filter(throttles__gt=0, held_at__lt=begun_at).update(**_NOT_HELD)
 
 
+def bring_back(*, now: datetime, ahead: timedelta) -> int:
+    """Bring back what a clock that was ahead wrote down; how many changes."""
+    rows, late = CredentialStatus.objects, now + _LONGEST_HOLD
+    return (
+        rows.filter(paused_at__gt=now + ahead).update(paused_at=now)
+        + rows.filter(held_at__gt=now + ahead).update(held_at=now)
+        + rows.filter(probe_at__gt=late).update(probe_at=now)
+        + rows.filter(submits_held_until__gt=late).update(submits_held_until=None)
+        + rows.filter(looks_held_until__gt=late).update(looks_held_until=None)
+    )
+
+
 def refused(credential_id: int | None, problem: RefusedError, *, looking: bool = False) -> Verdict:
     """Pause or hold back the credential as the table of codes says; what it says, for the row's part.
 

@@ -78,7 +78,5 @@ def _may_go(credential_id: int | None, now: datetime) -> CredentialStatus | None
     at_service = ActionTemplate.objects.filter(state__in=_HOLDS_A_SLOT, credential=credential_id)
     if at_service.filter(state=State.SUBMITTING).exists():
         return None
-    if status.paused_at is not None:
-        return status
     room = max(settings.DASHSCOPE_SLOTS, 1) + max(settings.DASHSCOPE_PENDING, 0)
     return status if at_service.count() < room else None

@@ -7,7 +7,7 @@ lease in ``lease.py``.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models, transaction
@@ -209,6 +209,16 @@ class ActionTemplate(models.Model):
         """Nothing happens to it by itself any more."""
         return State(self.state) in SETTLED
 
+    @property
+    def last_known(self) -> datetime | None:
+        """When the service still knew its task, as far as we saw: results are kept from an end that came later."""
+        return max(filter(None, (self.sent_at, self.looked_at, self.ended_at)), default=None)
+
+    def _gives_up_its_task(self, start: State, values: dict[str, Any]) -> bool:
+        """Whether the row forgets a task whose result may still come."""
+        open_end = start in LOOKED_AT or self.error_code == "no_template_id"
+        return open_end and self.task_id not in {"", values.get("task_id", self.task_id)}
+
     def words_to_search(self) -> str:
         """What ``search_text`` must hold for the row as it is."""
         return " ".join(filter(None, [self.name, self.clip.file_name, self.template_id, self.task_id])).lower()[:600]
@@ -243,6 +253,10 @@ class ActionTemplate(models.Model):
                 return False
             if {"task_id", "template_id"} & values.keys():
                 self.index_words()
+            if self._gives_up_its_task(start, values):
+                FormerTask.objects.keep(
+                    self, self.task_id, attempt=self.attempt, known_at=self.last_known or self.changed_at, now=now
+                )
             Event.objects.create(
                 template=self,
                 kind=Event.Kind.MOVED,
@@ -295,6 +309,80 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.to}"
+
+
+class FormerTaskQuerySet(models.QuerySet["FormerTask"]):
+    """Named questions, and the one way in."""
+
+    def keep(
+        self, template: ActionTemplate, task_id: str, *, attempt: int, known_at: datetime, now: datetime
+    ) -> FormerTask:
+        """Have the task looked at although no row has it any more: in the transaction in which its row gives it up.
+
+        ``known_at``: when the service knew it last.
+        """
+        values = {
+            "origin": template,
+            "attempt": attempt,
+            "credential_id": template.credential_id,
+            "next_look_at": now,
+            "until": min(known_at, now) + FormerTask.KEPT,
+        }
+        return self.get_or_create(task_id=task_id, defaults=values)[0]
+
+    def open(self, *, now: datetime) -> Self:
+        """Those whose result may still come."""
+        return self.filter(ended_at=None, until__gt=now)
+
+    def due(self, *, now: datetime) -> Self:
+        """Open ones whose next look has come; one that is further off than any was put off by a wrong clock."""
+        is_due = Q(next_look_at__lte=now) | Q(next_look_at__gt=now + 2 * FormerTask.LOOK)
+        return self.open(now=now).filter(is_due).order_by("next_look_at", "pk")
+
+
+class FormerTask(models.Model):
+    """A task that a template had, or that was made for it unseen: what became of it is looked for all the same.
+
+    It is paid for, and its template ID exists nowhere else.
+    """
+
+    # The service keeps results about 24 hours (docs/alibaba.md 3.1). Between two looks; a result is there for a day.
+    KEPT, LOOK = timedelta(hours=25), timedelta(minutes=15)
+
+    # Not "template": its template_id would be another thing than the template ID.
+    origin = models.ForeignKey(ActionTemplate, on_delete=models.CASCADE, related_name="former_tasks")
+    attempt = models.PositiveIntegerField(_("attempt"))
+    task_id = models.CharField(_("task ID"), max_length=100, unique=True)
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.PROTECT, related_name="+")
+    next_look_at = models.DateTimeField(_("next step due"))
+    # After that the service has nothing more to tell, unless it is seen at work meanwhile.
+    until = models.DateTimeField(_("looked at until"))
+    # As the service last said it; empty before the first look.
+    status = models.CharField(_("status"), max_length=100, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    template_id = models.CharField(_("template ID"), max_length=1000, blank=True)
+    video_duration = models.FloatField(_("billed seconds"), null=True)
+    video_ratio = models.CharField(_("video ratio"), max_length=50, blank=True)
+    request_id = models.CharField(_("request ID"), max_length=100, blank=True)
+
+    objects = FormerTaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task of an earlier attempt")
+        verbose_name_plural = _("tasks of earlier attempts")
+        ordering = ["pk"]
+        indexes = [
+            models.Index(fields=["until"], name="former_open", condition=Q(ended_at=None)),
+            models.Index(fields=["template_id"], name="former_by_id", condition=~Q(template_id="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.task_id
+
+    @property
+    def mark(self) -> str:
+        """Tells it from others of the same template on a page."""
+        return str(self.pk)
 
 
 class Lease(models.Model):

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django_q.tasks import queue_size
 
-from templategen import actions, alarms, housekeeping, pipeline
+from templategen import actions, alarms, clock_trouble, housekeeping, pipeline
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
 from templategen.models import ActionTemplate, Clip, TemplateQuerySet
@@ -97,8 +97,11 @@ def _claims_given_back(now: datetime) -> int:
 
 def _calls_without_an_answer(now: datetime) -> int:
     """The worker died, or was stopped, in the middle of the paid call: it may have been made."""
-    longest = 2 * settings.DASHSCOPE_TIMEOUT_SECONDS + settings.LAUNCH_LEASE_SECONDS / 2
-    old = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at__lte=now - timedelta(seconds=longest))
+    longest = timedelta(seconds=2 * settings.DASHSCOPE_TIMEOUT_SECONDS + settings.LAUNCH_LEASE_SECONDS / 2)
+    old = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at__lte=now - longest)
+    # Where the sender's clock was ahead, by the claim's: no launch begins later than its lease.
+    lease = timedelta(seconds=settings.LAUNCH_LEASE_SECONDS)
+    old |= clock_trouble.sent_in_the_future(now).filter(claimed_at__lte=now - lease - longest)
     return sum(
         pipeline.mark_unconfirmed(template, template.claim_token, message="the worker stopped before the answer")
         for template in old[:_AT_ONCE]
@@ -185,6 +188,8 @@ def _tables_pruned(now: datetime) -> int:
 
 
 _STEPS: dict[str, Callable[[datetime], int]] = {
+    # First: the others go by these stamps, and it waits for nobody.
+    "stamps_brought_back": clock_trouble.bring_back,
     "checks_rung": _checks_rung,
     "launches_rung": _launches_rung,
     "cancels_rung": _cancels_rung,

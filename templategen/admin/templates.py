@@ -15,13 +15,14 @@ from templategen import actions
 from templategen.admin import decisions, pipeline
 from templategen.admin.base import LookOnly, staff_of
 from templategen.admin.stuck import row_of
-from templategen.models import ActionTemplate, Event
+from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.redact import redact, redact_within
 
 if TYPE_CHECKING:  # Django's own classes take no type arguments when the program runs.
     Events = admin.TabularInline[Event, ActionTemplate]
+    FormerTasks = admin.TabularInline[FormerTask, ActionTemplate]
 else:
-    Events = admin.TabularInline
+    Events = FormerTasks = admin.TabularInline
 
 # Each has an index of its own, for rows that have one.
 _IDS = ("template_id", "task_id", "submit_request_id", "request_id")
@@ -50,6 +51,23 @@ class EventInline(Events):
         return False
 
 
+class FormerTaskInline(FormerTasks):
+    """Tasks of earlier attempts: an ID that one of them made stands nowhere else."""
+
+    model = FormerTask
+    fields = (
+        "attempt", "task_id", "status", "template_id", "video_duration", "request_id", "next_look_at", "until",
+        "ended_at",
+    )  # fmt: skip
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds."""
+        return False
+
+
 @admin.register(ActionTemplate)
 class TemplateAdmin(LookOnly):
     """Templates, newest first."""
@@ -62,7 +80,7 @@ class TemplateAdmin(LookOnly):
     # Only that there is a search box; find_by_id is what searches.
     search_fields = ["template_id__exact"]
     search_help_text = gettext_lazy("A whole template ID, task ID, request ID, or the ID in its address")
-    inlines = [EventInline]
+    inlines = [FormerTaskInline, EventInline]
     actions = ["retry_all", "look_all", "cancel_all"]
     change_form_template = "admin/templategen/actiontemplate/change_form.html"
     fieldsets = [
@@ -173,6 +191,9 @@ def find_by_id(term: str) -> list[int]:
         found |= set(ActionTemplate.objects.filter(has_one, **{name: term}).values_list("pk", flat=True)[:_MOST_FOUND])
     earlier = Event.objects.filter(~Q(task_id=""), task_id=term)
     found |= set(earlier.values_list("template_id", flat=True)[:_MOST_FOUND])
+    former = FormerTask.objects.exclude(template_id="").filter(template_id=term)
+    found |= set(former.values_list("origin_id", flat=True)[:_MOST_FOUND])
+    found |= set(FormerTask.objects.filter(task_id=term).values_list("origin_id", flat=True))
     with contextlib.suppress(ValueError):
         found |= set(ActionTemplate.objects.filter(public_id=UUID(term)).values_list("pk", flat=True))
     return sorted(found)

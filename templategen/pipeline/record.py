@@ -209,7 +209,7 @@ def _ended(seen: Seen, to: State, *, now: datetime) -> None:
 def _unknown(template: ActionTemplate, task: Task, *, now: datetime) -> None:
     """UNKNOWN once may be a hiccup; over UNKNOWN_SECONDS it is lost: its slot is free, it is looked at seldom."""
     if template.state == State.LOST:
-        kept = now - last_known(template) < RESULTS_KEPT
+        kept = now - (template.last_known or template.changed_at) < RESULTS_KEPT
         _look_again(template, now + (_LOST_LOOK if kept else _NEVER))
     elif _lasts(template, now):
         template.move(
@@ -222,12 +222,6 @@ def _unknown(template: ActionTemplate, task: Task, *, now: datetime) -> None:
         )
     else:
         _look_again(template, now + _unknown_time() / 5, unknown_since=template.unknown_since or now)
-
-
-def last_known(template: ActionTemplate) -> datetime:
-    """When the service still knew the row's task, as far as we saw: results are kept from an end that came later."""
-    seen = (template.sent_at, template.looked_at, template.ended_at)
-    return max((at for at in seen if at is not None), default=template.changed_at)
 
 
 def _without_id(seen: Seen, *, now: datetime) -> None:

@@ -22,7 +22,7 @@ from templategen import actions, credential_status, sender, tally
 from templategen.clients.build import dashscope, storage
 from templategen.clients.dashscope import NeverSentError, RefusedError, Task, UnknownOutcomeError
 from templategen.credentials import credential_of
-from templategen.models import ActionTemplate, Event
+from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.policy import Verdict, settle_time
 from templategen.states import FOR_A_PERSON, State
 
@@ -163,14 +163,20 @@ def _leave_to_a_person(template: ActionTemplate, token: str, task: Task) -> None
 
 
 def note_task(template: ActionTemplate, task_id: str, *, request_id: str) -> None:
-    """Remember a task of this template that its row has no place for: an Event, where reconciling finds it."""
-    Event.objects.create(
-        template=template,
-        kind=Event.Kind.TASK_FOUND,
-        attempt=template.attempt,
-        task_id=task_id,
-        detail={"request_id": request_id},
-    )
+    """Remember a task of this template that its row has no place for.
+
+    An Event, where reconciling finds it, and a FormerTask, so that its result is looked for.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        Event.objects.create(
+            template=template,
+            kind=Event.Kind.TASK_FOUND,
+            attempt=template.attempt,
+            task_id=task_id,
+            detail={"request_id": request_id},
+        )
+        FormerTask.objects.keep(template, task_id, attempt=template.attempt, known_at=now, now=now)
 
 
 def _never_sent(template: ActionTemplate, token: str, *, message: str) -> None:

@@ -23,6 +23,7 @@ from templategen.pipeline.lifetimes import NOTHING_KNOWN, Lifetime
 from templategen.pipeline.record import Later, Seen, look_later, note_ends, put_off, record_all
 from templategen.rates import Rate
 from templategen.states import LOOKED_AT
+from templategen.watch.former import FormerLooks
 from templategen.watch.listing import Listing
 from templategen.watch.pool import Asking, ClosedError, Pool
 
@@ -75,6 +76,7 @@ class Watcher:
         self._asking = Asking(partial(build.dashscope, credential_id), self._rate, self._pool)
         self._looks: dict[int, _Look] = {}
         self._listing = Listing(credential_id, clock=clock)
+        self._former = FormerLooks(credential_id, clock=clock)
         # Calls in a row without an answer; refusals of all calls in a row.
         self._troubles = self._refusals = 0
         self._rest_until = 0.0
@@ -101,7 +103,7 @@ class Watcher:
         self._listing.count_open()
         self._pool.give_up(after=_PATIENCE * settings.DASHSCOPE_TIMEOUT_SECONDS)
         done = self._collect(now) + self._listing.collect(self._heard_of_list, now=now)
-        done += self._record_begun(now)
+        done += self._record_begun(now) + self._former.collect(self._heard, now=now)
         if self.is_held(now):
             self.next_due = None
         else:
@@ -230,7 +232,11 @@ class Watcher:
         put_off(shown, now=now)
         for row in self._whole(alone):
             self._look(row, NOTHING_KNOWN)
+        begun += self._former.ask(self._ask_task, room=self._room(), now=now)
         return begun + len(alone)
+
+    def _ask_task(self, task_id: str) -> "Future[Task]":
+        return self.run(lambda asking: asking.get_task(task_id))
 
     def _ask_page(self, number: int, size: int) -> "Future[TaskPage]":
         return self.run(lambda asking: asking.list_tasks(page=number, page_size=size))
@@ -272,8 +278,7 @@ class Watcher:
 
     def _look(self, template: ActionTemplate, listed: Lifetime) -> None:
         tally.count("looks", "get")
-        answer = self.run(lambda asking: asking.get_task(template.task_id))
-        self._looks[template.pk] = _Look(template, listed, self._clock(), answer)
+        self._looks[template.pk] = _Look(template, listed, self._clock(), self._ask_task(template.task_id))
 
 
 def _code(problem: BaseException) -> str:

@@ -17,7 +17,7 @@ from accounts.models import Account
 from accounts.permissions import Permission
 from templategen import access
 from templategen.finding_texts import describe
-from templategen.models import ActionTemplate
+from templategen.models import ActionTemplate, FormerTask
 from templategen.states import State
 from templategen.web.cards import cards_of, findings_of, live_context
 from templategen.web.history import history_of
@@ -68,6 +68,7 @@ def _context(account: Account, template: ActionTemplate) -> dict[str, Any]:
         "findings": [describe(finding) for finding in findings_of(template)],
         "history": history_of(template),
         "copies": _copies(template),
+        "former": former_of(template),
         "player": player_of(template),
         "ratio": f"{facts['width']} / {facts['height']}" if facts.get("width") and facts.get("height") else "",
         "is_uploading": template.state == State.UPLOADING,
@@ -92,6 +93,12 @@ def player_of(template: ActionTemplate) -> str:
     if facts.get("container") not in _PLAYABLE:
         return "not"
     return "plays" if facts.get("codec") == "h264" else "maybe"
+
+
+def former_of(template: ActionTemplate) -> list[FormerTask]:
+    """Tasks of earlier attempts that made an ID after all, unless the template has that very one."""
+    made = template.former_tasks.exclude(template_id="")
+    return list(made.exclude(template_id=template.template_id) if template.template_id else made)
 
 
 def _copies(template: ActionTemplate) -> list[CopyForm]:

@@ -96,6 +96,16 @@ def test_a_task_at_the_service_holds_its_slot(lease):
     assert handover.hand_over(lease, now=timezone.now()) == 0
 
 
+def test_the_try_of_a_paused_credential_takes_a_slot_like_any_other(lease):
+    rows = line("a", 1)
+    running = make_template(rows[0].account, State.RUNNING)
+    credential_status.pause(None, code="Arrearage", message="")
+    later = timezone.now() + timedelta(hours=2)
+    assert handover.hand_over(lease, now=later) == 0
+    ActionTemplate.objects.filter(pk=running.pk).update(state=State.FAILED)
+    assert handover.hand_over(lease, now=later) == 1
+
+
 def test_a_claim_that_another_was_faster_at_costs_a_paused_credential_no_try(lease, monkeypatch):
     line("a", 1)
     credential_status.pause(None, code="Arrearage", message="")

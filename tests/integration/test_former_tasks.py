@@ -1,0 +1,132 @@
+"""Tasks that a row has given up: paid for, so that what they make is kept and shown."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from templategen import actions, pipeline
+from templategen.admin.templates import find_by_id
+from templategen.clients.dashscope import Task
+from templategen.models import ActionTemplate, FormerTask
+from templategen.pipeline.former import record_former
+from templategen.states import State
+from tests.factories import make_template
+from tests.integration.test_watch import watch  # noqa: F401 -- a fixture
+from tests.people import account_of
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def account(owner):
+    return account_of(owner)
+
+
+def retried(account, **values) -> tuple[ActionTemplate, FormerTask]:
+    """A lost one that was tried again, and what is left of its first attempt."""
+    now = timezone.now()
+    row = make_template(account, State.LOST, **{"sent_at": now - HOUR, "looked_at": now - HOUR / 2, **values})
+    actions.retry(row, by=None)
+    return row, FormerTask.objects.get()
+
+
+def test_a_lost_task_is_kept_when_its_template_is_tried_again(account):
+    row = make_template(account, State.LOST, sent_at=timezone.now() - HOUR, looked_at=timezone.now() - HOUR / 2)
+    old, last_known = row.task_id, row.looked_at
+    actions.retry(row, by=None)
+    former = FormerTask.objects.get()
+    assert (former.origin, former.task_id, former.attempt, row.task_id) == (row, old, 1, "")
+    assert former.until == last_known + timedelta(hours=25)
+    assert list(FormerTask.objects.due(now=timezone.now())) == [former]
+
+
+def test_it_is_kept_in_the_same_transaction_or_not_at_all(account):
+    row = make_template(account, State.LOST, sent_at=timezone.now())
+    stale = ActionTemplate.objects.get(pk=row.pk)
+    actions.retry(row, by=None)
+    FormerTask.objects.all().delete()
+    with pytest.raises(actions.NotPossibleError):
+        actions.retry(stale, by=None)
+    assert not FormerTask.objects.exists()
+
+
+def test_a_task_that_the_service_has_ended_needs_no_further_look(account):
+    actions.retry(make_template(account, State.FAILED, task_id="ended", sent_at=timezone.now()), by=None)
+    assert not FormerTask.objects.exists()
+
+
+def test_a_late_answer_names_a_task_that_is_looked_at(account):
+    row = make_template(account, State.QUEUED)
+    pipeline.note_task(row, "late", request_id="r")
+    former = FormerTask.objects.get()
+    assert (former.task_id, former.origin) == ("late", row)
+    assert former.until > timezone.now() + timedelta(hours=24)
+    # Stored again by a try whose commit was not heard of.
+    pipeline.note_task(row, "late", request_id="r")
+    assert FormerTask.objects.count() == 1
+
+
+def test_the_watcher_looks_at_it_and_keeps_its_template_id(watch):  # noqa: F811
+    row = watch.open(1, run_seconds=0)[0]
+    watch.sandbox.wait_for(row.task_id)
+    former = FormerTask.objects.keep(row, row.task_id, attempt=1, known_at=timezone.now(), now=timezone.now())
+    ActionTemplate.objects.update(state=State.CANCELED, task_id="")
+    watch.look(passes=1)
+    former.refresh_from_db()
+    assert former.template_id == watch.sandbox.tasks()[0]["template_id"]
+    assert former.ended_at is not None
+    asked = watch.calls()["gets"]
+    watch.clock.now += 1000
+    watch.look(passes=2)
+    assert watch.calls()["gets"] == asked == 1
+
+
+def test_it_is_looked_at_each_quarter_of_an_hour_until_nothing_can_come_of_it(account):
+    _row, former = retried(account)
+    now = timezone.now()
+    record_former(former, Task(former.task_id, "UNKNOWN"), now=now)
+    assert not FormerTask.objects.due(now=now + 14 * MINUTE).exists()
+    assert FormerTask.objects.due(now=now + 16 * MINUTE).exists()
+    assert not FormerTask.objects.due(now=now + 26 * HOUR).exists()
+    # Seen at work: then its result comes later than was thought.
+    record_former(former, Task(former.task_id, "RUNNING"), now=now + 20 * HOUR)
+    assert FormerTask.objects.due(now=now + 44 * HOUR).exists()
+    record_former(former, Task(former.task_id, "FAILED"), now=now + 21 * HOUR)
+    assert not FormerTask.objects.due(now=now + 44 * HOUR).exists()
+
+
+def test_a_look_put_off_by_a_clock_that_was_ahead_is_due(account):
+    _row, former = retried(account)
+    record_former(former, Task(former.task_id, "UNKNOWN"), now=timezone.now() + 30 * HOUR)
+    assert FormerTask.objects.due(now=timezone.now()).exists()
+
+
+def test_an_id_of_an_earlier_attempt_stands_on_the_page_to_be_copied(account, owner, client):
+    row, former = retried(account)
+    row.refresh_from_db()
+    before = row.version
+    record_former(former, Task(former.task_id, "SUCCEEDED", template_id="AACT.first"), now=timezone.now())
+    client.force_login(owner)
+    html = client.get(f"/a/studio/templates/{row.public_id}/").content.decode()
+    assert "An earlier attempt (number 1) made this ID:" in html
+    assert f'id="copy-former-{former.pk}" data-copy-from="id-former-{former.pk}"' in html
+    assert f'id="id-former-{former.pk}">AACT.first<' in html
+    row.refresh_from_db()
+    assert row.version > before
+    # Not twice, where the template has that very ID.
+    ActionTemplate.objects.filter(pk=row.pk).update(state=State.READY, template_id="AACT.first")
+    assert "An earlier attempt" not in client.get(f"/a/studio/templates/{row.public_id}/").content.decode()
+
+
+def test_staff_see_it_and_find_its_template_by_it(account, owner, client):
+    row, former = retried(account)
+    record_former(former, Task(former.task_id, "SUCCEEDED", template_id="AACT.first"), now=timezone.now())
+    assert find_by_id("AACT.first") == find_by_id(former.task_id) == [row.pk]
+    owner.is_staff = True
+    owner.save()
+    owner.user_permissions.set(Permission.objects.filter(codename__in=["view_actiontemplate", "view_formertask"]))
+    client.force_login(owner)
+    html = client.get(f"/admin/templategen/actiontemplate/{row.pk}/change/").content.decode()
+    assert "AACT.first" in html
