@@ -7,6 +7,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
+from accounts import limits
+
 SEVEN_DAYS = 7 * 24 * 3600
 
 
@@ -77,12 +79,44 @@ def queue_repeats_nothing(**_: Any) -> Sequence[CheckMessage]:
 @register()
 def numbers_make_sense(**_: Any) -> Sequence[CheckMessage]:
     """With these at zero nothing would ever be sent, or every upload would be thrown away at once."""
-    lowest = {"DASHSCOPE_SLOTS": 1, "DASHSCOPE_TIMEOUT_SECONDS": 1, "UPLOAD_DAYS": 1, "TRASH_DAYS": 0}
+    lowest = {
+        "DASHSCOPE_SLOTS": 1,
+        "DASHSCOPE_TIMEOUT_SECONDS": 1,
+        "UPLOAD_DAYS": 1,
+        "TRASH_DAYS": 0,
+        "SIGN_IN_LIMIT": 1,
+        "SIGN_IN_ADDRESS_LIMIT": 1,
+        "SIGN_IN_LOCK_SECONDS": 1,
+        "TEMPLATEGEN_PROXIES": 1,
+    }
+    called = {"SIGN_IN_LIMIT": "AXES_FAILURE_LIMIT", "TEMPLATEGEN_PROXIES": "PROXIES"}
     return [
-        Error(f"{name} is {getattr(settings, name)}.", hint=f"Choose {least} or more.", id="templategen.E007")
+        Error(f"{name} is {value}.", hint=f"Choose {least} or more.", id="templategen.E007")
         for name, least in lowest.items()
-        if getattr(settings, name) < least
+        if (value := getattr(settings, called.get(name, name))) < least
     ]
+
+
+@register()
+def limits_can_be_read(**_: Any) -> Sequence[CheckMessage]:
+    """A limit that cannot be read would turn every request that it counts into an error."""
+    return [
+        Error(
+            f"LIMIT_{name.upper()} is {text!r}.",
+            hint="Write times/seconds, such as 20/3600, or nothing for no limit.",
+            id="templategen.E009",
+        )
+        for name, text in settings.LIMITS.items()
+        if not _is_rate(text)
+    ]
+
+
+def _is_rate(text: str) -> bool:
+    try:
+        limits.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 @register()
@@ -106,6 +140,34 @@ def https_is_told(**_: Any) -> Sequence[CheckMessage]:
             "TEMPLATEGEN_SITE_URL is https, and no proxy is trusted: http is not redirected to it.",
             hint="Set TEMPLATEGEN_BEHIND_PROXY=1 where a proxy sets X-Forwarded-Proto.",
             id="templategen.W002",
+        )
+    ]
+
+
+@register(deploy=True)
+def staff_give_a_code(**_: Any) -> Sequence[CheckMessage]:
+    """Who administers sees every account: a password alone is little."""
+    if settings.TWO_STEP_FOR_STAFF or settings.USE_SANDBOX:
+        return []
+    return [
+        CheckWarning(
+            "TWO_STEP_FOR_STAFF is off: staff administer with a password alone.",
+            hint="Leave it out, or set TWO_STEP_FOR_STAFF=1.",
+            id="templategen.W003",
+        )
+    ]
+
+
+@register(deploy=True)
+def mails_are_sent(**_: Any) -> Sequence[CheckMessage]:
+    """A mail has a link that lets somebody in: in a log it lies open to whoever reads the log."""
+    if not settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
+        return []
+    return [
+        CheckWarning(
+            "No EMAIL_URL: mails, and with them links that let people in, are written to the log.",
+            hint="Set EMAIL_URL, such as smtp+tls://user:password@host:587.",
+            id="templategen.W004",
         )
     ]
 

@@ -297,6 +297,9 @@ LIMITED_VIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "accounts:sign_up": _mails,
     "accounts:invite": (("POST", "invite", "person"),),
     "accounts:invite_again": (("POST", "invite", "person"),),
+    # Who finds a browser open tries no passwords here.
+    "accounts:password_change": (("POST", "code", "person"),),
+    "admin:password_change": (("POST", "code", "person"),),
     "accounts:sign_in_link": (("GET", "link", "address"),),
     "accounts:sign_up_link": (("GET", "link", "address"),),
     "accounts:invitation_link": (("GET", "link", "address"),),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from accounts import limits
 from accounts.models import User
 from templategen.clients import build
 from tests.people import make_person
@@ -47,6 +48,12 @@ def _empty_queue() -> None:
     """With the database as broker the queue is emptied like every table; Redis has to be told."""
     if os.environ.get("TEST_REDIS_URL"):
         empty_queue()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> None:
+    """What a process has counted in advance belongs to the database of the test before."""
+    limits.forget()
 
 
 @pytest.fixture

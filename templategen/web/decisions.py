@@ -157,4 +157,6 @@ def _back(request: HttpRequest, account: Account, *, but_not_its_page: bool = Fa
     gallery = reverse("web:gallery", args=[account.slug])
     page = request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    # A Referer is a whole address; anything else could be taken for the name of a view.
+    ours = ours and "://" in page
     return page if ours and not (but_not_its_page and "/templates/" in page) else gallery

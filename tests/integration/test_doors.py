@@ -15,6 +15,7 @@ from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.db import connection
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import path, reverse
 from django.utils import timezone
 
@@ -270,6 +271,28 @@ def test_what_has_ended_is_forgotten(settings, db: None) -> None:
     Knocks.objects.create(key="old", count=5, ends_at=timezone.now() - timedelta(seconds=1))
     limits.take("mail", "x")
     assert not Knocks.objects.filter(key="old").exists()
+
+
+def test_a_high_limit_is_counted_in_steps_and_passes_no_more_than_may(settings, db: None) -> None:
+    settings.LIMITS = {**settings.LIMITS, "precheck": "600/86400"}
+    with CaptureQueriesContext(connection) as asked:
+        for _ in range(590):
+            limits.take("precheck", "in steps")
+    assert len(asked.captured_queries) < 90
+    # Another process has taken the last step but spent little of it.
+    Knocks.objects.update(count=600)
+    limits.forget()
+    with pytest.raises(limits.TooManyError):
+        limits.take("precheck", "in steps")
+
+
+def test_what_was_held_for_one_is_spent_by_no_other(settings, db: None) -> None:
+    settings.LIMITS = {**settings.LIMITS, "precheck": "120/86400"}
+    for who in ("one", "two"):
+        for _ in range(120):
+            limits.take("precheck", who)
+        with pytest.raises(limits.TooManyError):
+            limits.take("precheck", who)
 
 
 @pytest.mark.django_db(transaction=True)

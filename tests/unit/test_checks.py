@@ -49,7 +49,9 @@ def test_the_sandbox_in_production_is_said(settings):
     assert ids(checks.production_has_no_sandbox()) == ["templategen.W001"]
 
 
-@pytest.mark.parametrize("name", ["DASHSCOPE_SLOTS", "UPLOAD_DAYS", "DASHSCOPE_TIMEOUT_SECONDS"])
+@pytest.mark.parametrize(
+    "name", ["DASHSCOPE_SLOTS", "UPLOAD_DAYS", "DASHSCOPE_TIMEOUT_SECONDS", "AXES_FAILURE_LIMIT", "PROXIES"]
+)
 def test_numbers_with_which_nothing_would_work_are_errors(settings, name):
     setattr(settings, name, 0)
     assert ids(checks.numbers_make_sense()) == ["templategen.E007"]
@@ -70,3 +72,24 @@ def test_a_key_that_cannot_be_one_is_an_error_that_does_not_show_it(settings, ke
 def test_https_without_a_trusted_proxy_is_said(settings):
     settings.SITE_URL, settings.BEHIND_PROXY = "https://templates.example.com", False
     assert ids(checks.https_is_told()) == ["templategen.W002"]
+
+
+@pytest.mark.parametrize("text", ["20", "20/", "/60", "0/60", "-1/60", "20/hour", "many"])
+def test_a_limit_that_cannot_be_read_is_an_error_that_names_it(settings, text):
+    settings.LIMITS = {"mail": text, "precheck": "600/60", "upload": ""}
+    [error] = checks.limits_can_be_read()
+    assert (error.id, "LIMIT_MAIL" in error.msg) == ("templategen.E009", True)
+
+
+def test_staff_without_a_second_step_in_production_are_said(settings):
+    settings.USE_SANDBOX, settings.TWO_STEP_FOR_STAFF = False, False
+    assert ids(checks.staff_give_a_code()) == ["templategen.W003"]
+    settings.TWO_STEP_FOR_STAFF = True
+    assert not checks.staff_give_a_code()
+
+
+def test_mails_that_go_to_the_log_in_production_are_said(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    assert ids(checks.mails_are_sent()) == ["templategen.W004"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    assert not checks.mails_are_sent()
