@@ -6,6 +6,7 @@ the same step twice changes nothing. A template's reference is ``template_refere
 length of the clip and settled at what Alibaba billed (``usage.video_duration``).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -33,9 +34,12 @@ class OverLimitError(Exception):
     """The quota does not allow it. ``what`` ran out; ``limit`` with grants, in templates, seconds or bytes."""
 
     def __init__(self, what: What, limit: int) -> None:
-        super().__init__(f"over the limit of {limit} {what}")
+        super().__init__(what, limit)
         self.what = what
         self.limit = limit
+
+    def __str__(self) -> str:
+        return f"over the limit of {self.limit} {self.what}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,17 @@ class Limits:
 
 def limits_of(account_id: int) -> Limits:
     """The account's own limits where it has some, else the site's."""
-    own = Quota.objects.filter(account=account_id).first() or Quota()
+    return effective(Quota.objects.filter(account=account_id).first() or Quota())
+
+
+def limits_of_many(account_ids: Collection[int]) -> dict[int, Limits]:
+    """The same for many accounts, in one query."""
+    own = {quota.account_id: quota for quota in Quota.objects.filter(account__in=account_ids)}
+    return {account_id: effective(own.get(account_id) or Quota()) for account_id in account_ids}
+
+
+def effective(own: Quota) -> Limits:
+    """An account's own limits, completed by the site's."""
 
     def choose(value: int | None, default: int | None) -> int | None:
         return default if value is None else value
@@ -66,6 +80,11 @@ def limits_of(account_id: int) -> Limits:
 def month_of(moment: datetime) -> date:
     """The first day of the month that ``moment`` is in, where the bills are written (BILLING_TIME_ZONE)."""
     return moment.astimezone(ZoneInfo(settings.BILLING_TIME_ZONE)).date().replace(day=1)
+
+
+def month_after(month: date) -> date:
+    """The first day of the month after the one that begins with ``month``."""
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
 def template_reference(public_id: object, attempt: int) -> str:
@@ -88,11 +107,7 @@ def hold(account_id: int, reference: str, *, milliseconds: int, by: User | None 
     try:
         with transaction.atomic():
             usage, _made = UsageMonth.objects.get_or_create(account_id=account_id, month=month)
-            # One conditional update: of any number at once, no more win than there is room for.
-            room = UsageMonth.objects.filter(
-                _room("templates", 1, limits.templates), _room("ms", milliseconds, _ms(limits.seconds)), pk=usage.pk
-            )
-            if not room.update(templates_held=F("templates_held") + 1, ms_held=F("ms_held") + milliseconds):
+            if not _take(usage, limits, milliseconds):
                 if LedgerEntry.objects.filter(reference=f"{reference}:hold").exists():
                     return
                 raise _over_limit(usage, limits, milliseconds)
@@ -112,16 +127,23 @@ def hold(account_id: int, reference: str, *, milliseconds: int, by: User | None 
 
 
 def settle(account_id: int, reference: str, *, milliseconds: int) -> None:
-    """The template was made and billed: what was held becomes used, at the billed length."""
+    """The template was made and billed: what was held becomes used, at the billed length.
+
+    What is billed is used, also where it is longer than what was held, or where nothing is held any more (a lost task
+    that the service knows again): so ``used`` alone may pass a limit, and then nothing more can be held.
+    """
     _end(account_id, reference, Kind.SETTLE, milliseconds=milliseconds)
 
 
-def release(account_id: int, reference: str) -> None:
-    """Nothing was made: what was held is free again. Nothing happens where nothing is held."""
-    _end(account_id, reference, Kind.RELEASE)
+def release(account_id: int, reference: str, *, outcome: str = "") -> None:
+    """Nothing was made: what was held is free again. Nothing happens where nothing is held.
+
+    ``outcome`` says why, for the usage page (failed, canceled, lost, given_up).
+    """
+    _end(account_id, reference, Kind.RELEASE, outcome=outcome)
 
 
-def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, milliseconds: int = 0) -> None:
+def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, milliseconds: int = 0, outcome: str = "") -> None:
     with transaction.atomic():
         held = LedgerEntry.objects.filter(reference=f"{reference}:hold").first()
         month = held.month if held is not None and held.month else month_of(timezone.now())
@@ -130,8 +152,7 @@ def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, millisecond
         UsageMonth.objects.get_or_create(account_id=account_id, month=month)
         # Locked from here on, so that settling and releasing cannot both take back the same hold.
         usage = UsageMonth.objects.select_for_update().get(account_id=account_id, month=month)
-        ends = [f"{reference}:{Kind.SETTLE}", f"{reference}:{Kind.RELEASE}"]
-        ended = set(LedgerEntry.objects.filter(reference__in=ends).values_list("kind", flat=True))
+        ended = dict(LedgerEntry.objects.filter(reference__in=_ends(reference)).values_list("kind", "reason"))
         if kind in ended or (ended and kind == Kind.RELEASE):
             return
         still_held = held if not ended else None
@@ -153,6 +174,9 @@ def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, millisecond
             ms_held=ms_held,
             templates_used=int(used),
             ms_used=milliseconds,
+            by_id=held.by_id if held else None,
+            # Of a settled one: what had been believed of it before.
+            reason=outcome or ended.get(Kind.RELEASE, ""),
         )
 
 
@@ -178,6 +202,14 @@ def grant(account_id: int, reference: str, *, templates: int, milliseconds: int,
         )
 
 
+def _take(usage: UsageMonth, limits: Limits, milliseconds: int) -> bool:
+    """One conditional update: of any number at once, no more win than there is room for."""
+    room = UsageMonth.objects.filter(
+        _room("templates", 1, limits.templates), _room("ms", milliseconds, _ms(limits.seconds)), pk=usage.pk
+    )
+    return bool(room.update(templates_held=F("templates_held") + 1, ms_held=F("ms_held") + milliseconds))
+
+
 def _room(name: str, wanted: int, limit: int | None) -> Q:
     """Whether ``wanted`` more fit under the limit and the month's grants."""
     if limit is None:
@@ -190,7 +222,10 @@ def _over_limit(usage: UsageMonth, limits: Limits, milliseconds: int) -> OverLim
     templates = limits.templates
     if templates is not None and usage.templates_held + usage.templates_used + 1 > templates + usage.templates_granted:
         return OverLimitError(What.TEMPLATES, templates + usage.templates_granted)
-    return OverLimitError(What.SECONDS, (limits.seconds or 0) + usage.ms_granted // 1000)
+    if limits.seconds is None:
+        # Room came between the two looks.
+        return OverLimitError(What.TEMPLATES, (templates or 0) + usage.templates_granted)
+    return OverLimitError(What.SECONDS, limits.seconds + usage.ms_granted // 1000)
 
 
 def _ms(seconds: int | None) -> int | None:

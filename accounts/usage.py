@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.ledger import Limits, limits_of, month_of
+from accounts.ledger import Limits, limits_of, month_after, month_of
 from accounts.models import LedgerEntry, StorageUse, UsageMonth
 
 _MONTHLY = ("templates_held", "templates_used", "templates_granted", "ms_held", "ms_used", "ms_granted")
@@ -67,7 +67,7 @@ def meters(row: UsageMonth, stored: StorageUse, limits: Limits, *, month: date) 
     """The same from rows that are there already: for lists of accounts."""
     return Usage(
         month=month,
-        resets_on=_next_month(month),
+        resets_on=month_after(month),
         templates=Meter(row.templates_held, row.templates_used, _plus(limits.templates, row.templates_granted)),
         seconds=Meter(-(-row.ms_held // 1000), -(-row.ms_used // 1000), _plus(limits.seconds, row.ms_granted // 1000)),
         storage=Meter(stored.bytes_held, stored.bytes_used, limits.storage_bytes),
@@ -98,10 +98,12 @@ class Difference:
 def rebuild(*, check: bool) -> list[Difference]:
     """Compare every counter with its entries; unless ``check``, mend the counters. What was different."""
     found: list[Difference] = []
-    with transaction.atomic():
-        for account_id, month in _months():
+    # A transaction for each counter: nobody's move waits for the whole.
+    for account_id, month in sorted(_months()):
+        with transaction.atomic():
             found += _rebuild_month(account_id, month, mend=not check)
-        for account_id in _stores():
+    for account_id in sorted(_stores()):
+        with transaction.atomic():
             found += _rebuild_storage(account_id, mend=not check)
     return found
 
@@ -154,7 +156,3 @@ def _differences(
 
 def _plus(limit: int | None, granted: int) -> int | None:
     return None if limit is None else limit + granted
-
-
-def _next_month(month: date) -> date:
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)

@@ -74,6 +74,32 @@ _BY_CODE: dict[str, ErrorText] = {
         _("The storage service has no such object; somebody or a lifecycle rule removed it."),
         _("Upload the video again."),
     ),
+    "clip.changed": ErrorText(
+        _("The stored video is not the one that was checked."),
+        _("Somebody with access to the storage has put another object in its place; nothing was sent or paid for."),
+        _("Upload the video again."),
+    ),
+    "clip.unread": ErrorText(
+        _("The stored video could not be looked at before it was sent."),
+        _("The storage service did not answer; nothing was sent."),
+        _("It is tried again by itself."),
+    ),
+    "quota": ErrorText(
+        _("The video is good, but the account has used up what it may make this month."),
+        _("What was made, what waits and what is being made counts; the limits begin anew with the next month."),
+        _(
+            "Try again then, or once an owner of the account or the site's administrator has made room. Nothing is "
+            "uploaded or checked a second time."
+        ),
+    ),
+    "suspended": ErrorText(
+        _("This account is suspended."),
+        _(
+            "The site's administrator has stopped it. All that is stored can be seen, played and copied; "
+            "nothing new is made."
+        ),
+        _("Ask the site's administrator."),
+    ),
     "storage": ErrorText(
         _("The upload could not be begun."), _("The storage service did not answer."), _("Choose the file again.")
     ),

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count
 
+from accounts.ledger import limits_of_many
 from templategen import actions, credential_status, pipeline, reconcile, turns
 from templategen.lease import LeaseHolder
 from templategen.models import ActionTemplate, CredentialStatus
@@ -22,9 +24,29 @@ _HOLDS_A_SLOT = AT_SERVICE - {State.UNCONFIRMED}
 def hand_over(lease: LeaseHolder, *, now: datetime) -> int:
     """Claim templates for free slots and ring for their launch; how many. No paid call is made here."""
     lines: defaultdict[int | None, deque[Waiting]] = defaultdict(deque)
-    for one in turns.in_turn(now=now):
+    for one in _within_limits(turns.in_turn(now=now)):
         lines[one.credential_id].append(one)
     return sum(_serve(lease, credential_id, line, now) for credential_id, line in lines.items())
+
+
+def _within_limits(line: list[Waiting]) -> list[Waiting]:
+    """No more of each account than it may have at the service at once. Two queries, however many wait.
+
+    Asked once a pass: nobody but the holder of the lease hands anything over.
+    """
+    accounts = [one.account_id for one in line]
+    limits = {account: own.tasks_at_once for account, own in limits_of_many(accounts).items()}
+    limited = [account for account, most in limits.items() if most is not None]
+    busy: dict[int, int] = {}
+    if limited:
+        rows = ActionTemplate.objects.filter(state__in=_HOLDS_A_SLOT, account__in=limited).order_by()
+        busy = dict(rows.values("account").annotate(count=Count("pk")).values_list("account", "count"))
+
+    def room(one: Waiting) -> int:
+        most = limits[one.account_id]
+        return one.count if most is None else min(one.count, most - busy.get(one.account_id, 0))
+
+    return [replace(one, count=room(one)) for one in line if room(one) > 0]
 
 
 def _serve(lease: LeaseHolder, credential_id: int | None, line: deque[Waiting], now: datetime) -> int:

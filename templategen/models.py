@@ -15,8 +15,19 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts import ledger
 from accounts.models import Account, Credential, User
-from templategen.states import AT_SERVICE, LOOKED_AT, SETTLED, WATCHED, State, require_legal
+from templategen.states import (
+    AT_SERVICE,
+    HOLDING,
+    LOOKED_AT,
+    SETTLED,
+    WATCHED,
+    Booking,
+    State,
+    booking_of,
+    require_legal,
+)
 
 
 class Clip(models.Model):
@@ -63,6 +74,11 @@ class Clip(models.Model):
     def part_length(self, number: int) -> int:
         """Bytes in part ``number`` (from 1); the last is shorter."""
         return min(self.part_size, self.size_bytes - (number - 1) * self.part_size)
+
+    @property
+    def milliseconds(self) -> int:
+        """Its length; 0 where it is not known."""
+        return round((self.duration_s or 0) * 1000)
 
 
 class TemplateQuerySet(models.QuerySet["ActionTemplate"]):
@@ -239,9 +255,9 @@ class ActionTemplate(models.Model):
     ) -> bool:
         """Compare-and-set: the move happens only if the row still has this object's state (and ``guard``'s values).
 
-        Writes ``values``, the new state and an Event in one transaction; afterwards this object has them too. Returns
-        False when another process was first (nothing is written then). Raises IllegalMoveError for a move that the
-        table does not have.
+        Writes ``values``, the new state, an Event and what the move books of the account's quota in one transaction;
+        afterwards this object has them too. Returns False when another process was first (nothing is written then).
+        Raises IllegalMoveError for a move that the table does not have, ledger.OverLimitError (nothing is written).
         """
         start = State(self.state)
         require_legal(start, to)
@@ -268,10 +284,36 @@ class ActionTemplate(models.Model):
                 detail=detail or {},
                 at=now,
             )
+            self._book(start, to, values, by)
         for name, value in written.items():
             setattr(self, name, value)
         self.version += 1
         return True
+
+    def _book(self, start: State, to: State, values: dict[str, Any], by: User | None) -> None:
+        """What states.booking_of says, for the attempt that the move ends or begins."""
+        booking, attempt = booking_of(start, to), values.get("attempt", self.attempt)
+        reference = ledger.template_reference(self.public_id, attempt)
+        if start in HOLDING and attempt != self.attempt:
+            # Sent again by a person's decision: the attempt before is given up, whatever became of it.
+            ledger.release(self.account_id, ledger.template_reference(self.public_id, self.attempt), outcome="given_up")
+            booking = Booking.HOLD
+        if booking == Booking.HOLD:
+            who = by or self.clip.uploaded_by
+            ledger.hold(self.account_id, reference, milliseconds=self.clip.milliseconds, by=who)
+        elif booking == Booking.SETTLE:
+            # As long as the clip, where the service did not say what it billed.
+            billed = values.get("video_duration")
+            length = round(billed * 1000) if billed is not None else self.clip.milliseconds
+            ledger.settle(self.account_id, reference, milliseconds=length)
+        elif booking == Booking.RELEASE:
+            ledger.release(self.account_id, reference, outcome=to)
+        elif booking == Booking.SETTLE_BYTES:
+            # Finishing has held them against HEAD.
+            size = self.clip.size_bytes
+            ledger.settle_bytes(self.account_id, ledger.clip_reference(self.clip.object_key), size=size)
+        elif booking == Booking.RELEASE_BYTES:
+            ledger.release_bytes(self.account_id, ledger.clip_reference(self.clip.object_key))
 
 
 class Event(models.Model):

@@ -394,6 +394,8 @@ QUOTA_TEMPLATES_PER_MONTH = _limit("QUOTA_TEMPLATES_PER_MONTH")
 QUOTA_SECONDS_PER_MONTH = _limit("QUOTA_SECONDS_PER_MONTH")
 QUOTA_STORAGE_BYTES = _limit("QUOTA_STORAGE_BYTES")
 QUOTA_TASKS_AT_ONCE = _limit("QUOTA_TASKS_AT_ONCE")
+# Uploads of an account that were begun and not finished: more are not begun.
+UNFINISHED_UPLOADS: int = env.int("UNFINISHED_UPLOADS", default=50)
 # Where months begin: Alibaba Cloud writes its bills in Beijing's time.
 BILLING_TIME_ZONE: str = env.str("BILLING_TIME_ZONE", default="Asia/Shanghai")
 # For estimates only: what a second of video costs, and since when that is known (price page, June 2026).

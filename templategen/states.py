@@ -1,5 +1,7 @@
 """The states of a template and the table of moves between them. docs/states.md draws it."""
 
+from enum import StrEnum
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -63,6 +65,39 @@ DELETABLE = frozenset({State.BLOCKED, State.READY, State.FAILED, State.LOST, Sta
 UNDECIDED = frozenset({State.UNCONFIRMED})
 # What ``error_code`` of such a row then says.
 FOR_A_PERSON = "unconfirmed.person"
+# ``error_code`` of a BLOCKED row that passed its check and found the account's quota used up.
+OVER_QUOTA = "quota"
+# ``error_code`` of a FAILED row whose stored object is not the one that was checked: never sent, whoever asks.
+CLIP_CHANGED = "clip.changed"
+
+# A template and its seconds are held for it (accounts/ledger.py).
+HOLDING = frozenset({State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.PENDING, State.RUNNING})
+
+
+class Booking(StrEnum):
+    """What a move does to the account's quota, in the move's own transaction."""
+
+    HOLD = "hold"
+    SETTLE = "settle"
+    RELEASE = "release"
+    SETTLE_BYTES = "settle bytes"
+    RELEASE_BYTES = "release bytes"
+
+
+def booking_of(start: State, to: State) -> Booking | None:
+    """The one table of quota: what the move books; None where nothing changes.
+
+    A lost one was released; where the service knows it again nothing is held anew, and READY settles all the same.
+    """
+    if start == State.UPLOADING:
+        return Booking.SETTLE_BYTES if to == State.CHECKING else Booking.RELEASE_BYTES
+    if to == State.READY:
+        return Booking.SETTLE
+    if to == State.QUEUED and start not in HOLDING:
+        return Booking.HOLD
+    if start in HOLDING and to not in HOLDING:
+        return Booking.RELEASE
+    return None
 
 
 class IllegalMoveError(Exception):

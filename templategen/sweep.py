@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django_q.tasks import queue_size
 
+from accounts import ledger
 from templategen import actions, alarms, clock_trouble, housekeeping, pipeline
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
@@ -165,7 +166,9 @@ def _discarded_clips(_now: datetime) -> int:
         except StorageError as problem:
             logger.warning("removing a clip failed", extra={"clip": clip.pk, "code": problem.code})
             break
-        clip.delete()
+        with transaction.atomic():
+            ledger.release_bytes(clip.account_id, ledger.clip_reference(clip.object_key))
+            clip.delete()
         count += 1
     return count
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import Count, Min, OuterRef, Subquery
 
+from accounts.models import Account
 from templategen.credentials import credential_of
 from templategen.models import ActionTemplate, Turn
 from templategen.states import State
@@ -25,8 +26,11 @@ class Waiting:
 
 
 def in_turn(*, now: datetime | None = None) -> list[Waiting]:
-    """Accounts with waiting templates, whoever was served longest ago first; with ``now`` only those due by then."""
-    rows = ActionTemplate.objects.filter(state=State.QUEUED)
+    """Accounts with waiting templates, whoever was served longest ago first; with ``now`` only those due by then.
+
+    A suspended account has no turn.
+    """
+    rows = ActionTemplate.objects.filter(state=State.QUEUED).exclude(account__status=Account.Status.SUSPENDED)
     if now is not None:
         rows = rows.filter(next_look_at__lte=now)
     served_at = Subquery(Turn.objects.filter(account=OuterRef("account")).values("at")[:1])

@@ -7,32 +7,42 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.ledger import OverLimitError
 from accounts.models import User
 from templategen.actions.errors import NotPossibleError, RefusedError
 from templategen.actions.names import clean_name
 from templategen.actions.queue import ring
+from templategen.actions.quota import over_quota
 from templategen.actions.undecided import FRESH, lost_race
 from templategen.models import ActionTemplate, Event
-from templategen.states import DELETABLE, RETRYABLE, State
+from templategen.states import CLIP_CHANGED, DELETABLE, OVER_QUOTA, RETRYABLE, State
 
 # Nothing in the trash begins anything that would be billed.
 _KEPT: dict[str, Any] = {"deleted_at": None}
 
 
 def retry(template: ActionTemplate, *, by: User | None) -> None:
-    """A new attempt with the same clip, or a new check where the check could not be done. Raises NotPossibleError."""
+    """A new attempt with the same clip, or a new check where the check could not be done.
+
+    Raises NotPossibleError, and QuotaError where the account may not make another one; then it stays as it is.
+    """
     if template.state not in RETRYABLE:
         raise NotPossibleError(
             "retry.state", _("It cannot be tried again in its present state. Reload the page to see what it is.")
         )
     if template.clip.stored_at is None:
         raise NotPossibleError("retry.no_clip", _("Its video was never stored. Upload it again."))
-    now = timezone.now()
-    if template.state == State.BLOCKED or not template.clip.passed:
+    if template.error_code == CLIP_CHANGED:
+        raise NotPossibleError(
+            "retry.changed", _("The stored video is not the one that was checked, so it is not sent. Upload it again.")
+        )
+    blocked = template.state == State.BLOCKED and template.error_code != OVER_QUOTA
+    if blocked or not template.clip.passed:
         # Also one that was canceled before its check was done.
         _check_again(template, by=by)
         return
-    with transaction.atomic():
+    now = timezone.now()
+    try:
         won = template.move(
             State.QUEUED,
             by=by,
@@ -42,6 +52,8 @@ def retry(template: ActionTemplate, *, by: User | None) -> None:
             queued_at=now,
             next_look_at=now,
         )
+    except OverLimitError as problem:
+        raise over_quota(problem) from problem
     if not won:
         raise lost_race()
 

@@ -26,6 +26,10 @@ class RefusedError(ActionError):
         self.findings = findings
 
 
+class QuotaError(ActionError):
+    """The account's quota does not allow it: over a limit, or too much at once."""
+
+
 class IncompleteError(ActionError):
     """Parts of the upload have not arrived: ``missing`` numbers (from 1)."""
 

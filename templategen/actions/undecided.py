@@ -9,8 +9,10 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.ledger import OverLimitError
 from accounts.models import User
 from templategen.actions.errors import NotPossibleError, RefusedError, ServiceTroubleError
+from templategen.actions.quota import over_quota
 from templategen.clients.build import dashscope
 from templategen.clients.dashscope import UNKNOWN_WORD, DashScopeError, Task
 from templategen.models import ActionTemplate, Event
@@ -165,21 +167,28 @@ def _require_known(task: Task) -> None:
 
 
 def resubmit(template: ActionTemplate, *, by: User | None) -> None:
-    """Send an unconfirmed template again by a person's decision: it may be paid for twice."""
+    """Send an unconfirmed template again by a person's decision: it may be paid for twice.
+
+    Raises NotPossibleError; QuotaError where the account's limits have become smaller since.
+    """
     if template.state not in UNDECIDED:
         raise NotPossibleError("resubmit.state", _("Only an unconfirmed template can be sent again like this."))
     require_for_a_person(template)
     now = timezone.now()
-    if not template.move(
-        State.QUEUED,
-        by=by,
-        guard={**_KEPT, "error_code": FOR_A_PERSON},
-        **FRESH,
-        attempt=template.attempt + 1,
-        queued_at=now,
-        next_look_at=now,
-        detail={"decision": "sent again"},
-    ):
+    try:
+        won = template.move(
+            State.QUEUED,
+            by=by,
+            guard={**_KEPT, "error_code": FOR_A_PERSON},
+            **FRESH,
+            attempt=template.attempt + 1,
+            queued_at=now,
+            next_look_at=now,
+            detail={"decision": "sent again"},
+        )
+    except OverLimitError as problem:
+        raise over_quota(problem) from problem
+    if not won:
         raise lost_race()
 
 

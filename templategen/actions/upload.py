@@ -13,10 +13,19 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import ledger
 from accounts.models import Account, User
-from templategen.actions.errors import ActionError, IncompleteError, NotPossibleError, RefusedError, StorageTroubleError
+from templategen.actions.errors import (
+    ActionError,
+    IncompleteError,
+    NotPossibleError,
+    QuotaError,
+    RefusedError,
+    StorageTroubleError,
+)
 from templategen.actions.names import clean_file_name, clean_name
 from templategen.actions.queue import ring
+from templategen.actions.quota import over_quota
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError, StoredObject, UploadGoneError, random_key
 from templategen.models import ActionTemplate, Clip, Event
@@ -57,8 +66,9 @@ def begin_upload(
 ) -> ActionTemplate:
     """Make the row (UPLOADING) and begin the multipart upload of a clip of ``size_bytes``.
 
-    Raises RefusedError for a size that no clip may have, StorageTroubleError when OSS does not answer (then nothing
-    is left on the page).
+    Room for the declared size is held. Raises RefusedError for a size that no clip may have, QuotaError where the
+    account has no room for it or too many unfinished uploads, StorageTroubleError when OSS does not answer (then
+    nothing is left on the page).
     """
     size = judge_size(size_bytes)
     if size.verdict == "fail":
@@ -67,10 +77,12 @@ def begin_upload(
     suffix = PurePosixPath(file_name).suffix.lower()
     suffix = suffix if suffix in _TYPES else ""
     with transaction.atomic():
+        object_key = random_key("clips", suffix)
+        _hold_room(account, object_key, size_bytes, by=by)
         clip = Clip.objects.create(
             account=account,
             uploaded_by=by,
-            object_key=random_key("clips", suffix),
+            object_key=object_key,
             file_name=file_name,
             size_bytes=size_bytes,
             fingerprint=fingerprint[:100],
@@ -86,6 +98,20 @@ def begin_upload(
         template.move(State.CANCELED, by=by, deleted_at=timezone.now(), error_code="storage")
         raise _storage_trouble(problem) from problem
     return template
+
+
+def _hold_room(account: Account, object_key: str, size_bytes: int, *, by: User | None) -> None:
+    try:
+        ledger.hold_bytes(account.pk, ledger.clip_reference(object_key), size=size_bytes, by=by)
+    except ledger.OverLimitError as problem:
+        raise over_quota(problem) from problem
+    # Counted after the hold, which lets one upload of an account begin at a time.
+    if ActionTemplate.objects.of(account).filter(state=State.UPLOADING).count() >= settings.UNFINISHED_UPLOADS:
+        raise QuotaError(
+            "upload.unfinished",
+            _("The account has %(count)d unfinished uploads, and more than that are not begun. Finish or cancel some "
+              "of them; those left alone are removed after a day.") % {"count": settings.UNFINISHED_UPLOADS},
+        )  # fmt: skip
 
 
 def _begin_parts(clip: Clip) -> None:
@@ -193,6 +219,8 @@ def finish_upload(template: ActionTemplate, *, by: User | None) -> None:
     if not won:
         template.refresh_from_db()
         if template.state == State.CANCELED:
+            # Canceled in this moment: what was just made of the parts is nobody's, and counted nowhere.
+            abort_upload(clip)
             raise _over()
 
 
@@ -260,11 +288,15 @@ def cancel_upload(template: ActionTemplate, *, by: User | None) -> None:
 
 
 def abort_upload(clip: Clip) -> bool:
-    """Throw away what has arrived; whether it is gone. Where OSS does not answer the sweep tries again."""
+    """Throw away what has arrived; whether it is gone. Where OSS does not answer the sweep tries again.
+
+    Only for uploads that are canceled: what a completion in the same moment made of the parts goes too.
+    """
     if not clip.upload_id:
         return True
     try:
         storage().abort_multipart(clip.object_key, clip.upload_id)
+        storage().delete(clip.object_key)
     except StorageError as problem:
         logger.warning("abort of an upload failed", extra={"clip": clip.pk, "code": problem.code})
         return False

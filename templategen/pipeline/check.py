@@ -1,18 +1,23 @@
-"""The check: the stored clip is probed by range reads and gets its poster; then it is QUEUED or BLOCKED."""
+"""The check: the stored clip is probed by range reads and gets its poster; then it is QUEUED or BLOCKED.
+
+A good clip is BLOCKED where the account's quota is used up; it needs no new check then (actions.retry).
+"""
 
 import logging
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.ledger import OverLimitError
 from templategen.clients.build import storage
 from templategen.clients.storage import ObjectGoneError, StorageError, random_key
 from templategen.models import ActionTemplate, Clip
-from templategen.states import State
+from templategen.states import OVER_QUOTA, State
 from templategen.video.probe import Probe, probe
 from templategen.video.source import ObjectSource, SourceError
 
@@ -93,18 +98,18 @@ def _record_check(template: ActionTemplate, result: Probe, *, poster_key: str) -
     findings = [finding.to_dict() for finding in result.findings]
     broken = [finding.rule for finding in result.findings if finding.verdict == "fail"]
     guard = {"claim_token": template.claim_token}
+    # So many seconds are held by the move.
+    template.clip.duration_s = result.facts.duration_s if result.facts else None
     with transaction.atomic():
         if result.ok:
-            won = template.move(
-                State.QUEUED, guard=guard, queued_at=now, next_look_at=now, step_tries=0, error_code="", claim_token=""
-            )
+            won = _queue(template, guard, now=now)
         else:
             won = template.move(State.BLOCKED, guard=guard, error_code="limits", detail={"rules": broken})
         if won:
             Clip.objects.filter(pk=template.clip_id).update(
                 facts=result.facts.to_dict() if result.facts else {},
                 findings=findings,
-                duration_s=result.facts.duration_s if result.facts else None,
+                duration_s=template.clip.duration_s,
                 poster_key=poster_key,
                 passed=result.ok,
                 checked_at=now,
@@ -113,3 +118,16 @@ def _record_check(template: ActionTemplate, result: Probe, *, poster_key: str) -
     unused = template.clip.poster_key if won else poster_key
     if unused:
         storage().delete(unused)
+
+
+def _queue(template: ActionTemplate, guard: dict[str, Any], *, now: datetime) -> bool:
+    """QUEUED, or BLOCKED where the quota has no room; whether the row was still this claim's."""
+    values: dict[str, Any] = {"step_tries": 0, "claim_token": ""}
+    try:
+        return template.move(State.QUEUED, guard=guard, queued_at=now, next_look_at=now, error_code="", **values)
+    except OverLimitError as problem:
+        told = {"code": OVER_QUOTA, "what": problem.what, "limit": problem.limit}
+        logger.info("over the quota", extra={"template": template.public_id, "what": problem.what})
+        return template.move(
+            State.BLOCKED, guard=guard, error_code=OVER_QUOTA, error_message=problem.what, detail=told, **values
+        )

@@ -87,13 +87,17 @@ def record(template: ActionTemplate, task: Task, *, now: datetime) -> None:
 
 
 def record_all(seen: Sequence[Seen], *, now: datetime, least: timedelta = timedelta()) -> None:
-    """Record many answers in one transaction. ``least`` is the shortest wait until the next look (looks.wait).
+    """Record many answers. ``least`` is the shortest wait until the next look (looks.wait).
 
-    An answer that cannot be recorded keeps no other from being so: it is asked for again.
+    An answer that cannot be recorded keeps no other from being so: it is asked for again. Each end is a transaction of
+    its own, for it books quota: with the rows of several templates locked, waiting for an account's counters could be
+    waiting in a circle. All that goes on shares one.
     """
-    later, odd = [], []
-    with transaction.atomic():
-        for one in seen:
+    later: list[Later] = []
+    odd: list[ActionTemplate] = []
+
+    def one_by_one(some: Iterable[Seen]) -> None:
+        for one in some:
             try:
                 with transaction.atomic():
                     wait = _record(one, now=now, least=least)
@@ -106,8 +110,17 @@ def record_all(seen: Sequence[Seen], *, now: datetime, least: timedelta = timede
                 continue
             if wait is not None:
                 later.append(Later(one.template.pk, one.template.state, now + wait, now))
+
+    one_by_one(one for one in seen if _may_end(one.task))
+    with transaction.atomic():
+        one_by_one(one for one in seen if not _may_end(one.task))
         put_off(later, now=now)
         look_later(odd, now=now)
+
+
+def _may_end(task: Task) -> bool:
+    """Whether the template leaves the states that hold quota, or may."""
+    return task.succeeded or task.status in {FAILED_WORD, CANCELED_WORD, UNKNOWN_WORD}
 
 
 def put_off(later: Sequence[Later], *, now: datetime) -> None:

@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -21,10 +21,11 @@ from django.utils import timezone
 from templategen import actions, credential_status, sender, tally
 from templategen.clients.build import dashscope, storage
 from templategen.clients.dashscope import NeverSentError, RefusedError, Task, UnknownOutcomeError
+from templategen.clients.storage import StorageError
 from templategen.credentials import credential_of
 from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.policy import Verdict, settle_time
-from templategen.states import FOR_A_PERSON, State
+from templategen.states import CLIP_CHANGED, FOR_A_PERSON, State
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ _PAUSES = (0.2, 1.0, 3.0, 8.0)
 # A claim that took longer than this until its call was frozen in between: it calls no more, in seconds.
 _FRESH_FOR = 20.0
 _AGAIN = "fresh address"
+# Where OSS does not tell of the clip just before the call.
+_STORAGE_WAIT = timedelta(seconds=30)
 _NO_CLAIM: dict[str, Any] = {"claim_token": "", "claimed_by": "", "sent_at": None, "call_over_at": None, "search": {}}
 
 
@@ -49,11 +52,16 @@ def claim_submit(template: ActionTemplate, *, now: datetime) -> str | None:
 
 
 def launch(*, template_pk: int, token: str) -> None:
-    """The paid call, once for each claim: ``sent_at`` is set and committed before it, by whoever comes first."""
+    """The paid call, once for each claim: ``sent_at`` is set and committed before it, by whoever comes first.
+
+    What is paid for is what was checked: another object under the same key is noticed here, and never sent.
+    """
     mine = ActionTemplate.objects.filter(pk=template_pk, state=State.SUBMITTING, claim_token=token, sent_at=None)
     template = mine.select_related("clip").first()
     if template is None:
         logger.info("stale launch left alone", extra={"template_pk": template_pk})
+        return
+    if not _is_what_was_checked(template, token):
         return
     client = dashscope(template.credential_id)
     url = storage().sign_get(template.clip.object_key, seconds=settings.TASK_URL_SECONDS)
@@ -88,6 +96,33 @@ def launch(*, template_pk: int, token: str) -> None:
         # Paid for and nowhere else: it is in the log before the database is asked for anything.
         logger.info("submitted", extra={"template": template.public_id, "task_id": task.task_id})
         _outcome("accepted", partial(_submitted, template, token, task))
+
+
+def _is_what_was_checked(template: ActionTemplate, token: str) -> bool:
+    """Whether the stored object has the ETag and CRC64 that it had before its check; else the claim ends here."""
+    clip = template.clip
+    try:
+        seen = storage().head(clip.object_key)
+    except StorageError as problem:
+        logger.warning("clip not looked at", extra={"template": template.public_id, "code": problem.code})
+        later = timezone.now() + _STORAGE_WAIT
+        _end_claim(template, token, State.QUEUED, code="clip.unread", next_look_at=later, **_NO_CLAIM)
+        return False
+    if seen is None:
+        _end_claim(template, token, State.FAILED, code="clip.gone")
+        return False
+    # Of clips from before these were kept nothing is known.
+    if (clip.etag and seen.etag != clip.etag) or (clip.crc64 and seen.crc64 != clip.crc64):
+        logger.error("another object than was checked", extra={"template": template.public_id})
+        _end_claim(template, token, State.FAILED, code=CLIP_CHANGED)
+        return False
+    return True
+
+
+def _end_claim(template: ActionTemplate, token: str, to: State, *, code: str, **values: Any) -> None:
+    """Before the call; nothing happens where another launch of the same claim has begun it."""
+    guard = {"claim_token": token, "sent_at": None}
+    template.move(to, guard=guard, error_code=code, error_message="", detail={"code": code}, **values)
 
 
 def _awake() -> float:

@@ -1,4 +1,4 @@
-"""Why nothing goes on for an account at the moment: its credential is paused, or Alibaba asks to slow down."""
+"""Why nothing goes on for an account at the moment: suspended, its credential paused, or Alibaba asks to slow down."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,13 +12,14 @@ from django.utils.translation import gettext as _
 from accounts.models import Account
 from templategen.credential_status import key_of
 from templategen.credentials import credential_of
-from templategen.error_texts import ErrorText, explain
+from templategen.error_texts import ErrorText, explain, explain_code
 from templategen.models import ActionTemplate, CredentialStatus
 from templategen.states import State
 
 # A shorter pause for breath is over before anybody has read of it.
 _WORTH_TELLING = timedelta(seconds=15)
 PIPELINE_PAGE = "admin:pipeline"
+SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,21 @@ class Hold:
         return self.why is not None
 
     @property
+    def is_suspended(self) -> bool:
+        """The account's own matter, not the site's."""
+        return self.code == SUSPENDED
+
+    @property
     def mark(self) -> str:
         """What a page shows of it, in short: it changes with every word of the notice; its first letter is the kind."""
         told = f"{self.code} {self.request_id} {self.next_at}".encode()
-        return f"{'p' if self.is_pause else 's'}{crc32(told):08x}"
+        return f"{'a' if self.is_suspended else 'p' if self.is_pause else 's'}{crc32(told):08x}"
 
     @property
     def line(self) -> str:
         """The sentence on each waiting card."""
+        if self.is_suspended:
+            return _("On hold while the account is suspended; it keeps its place.")
         if self.is_pause:
             return _("On hold until Alibaba takes this site's requests again; nothing is lost.")
         return _("Alibaba asks us to slow down; it goes on by itself.")
@@ -51,6 +59,8 @@ class Hold:
 
 def hold_of(account: Account, *, now: datetime | None = None) -> Hold | None:
     """What holds the account's line back now; None where nothing does. One query."""
+    if account.status == Account.Status.SUSPENDED:
+        return Hold(explain_code(SUSPENDED), SUSPENDED, "", None)
     now = now or timezone.now()
     status = CredentialStatus.objects.filter(key=key_of(credential_of(account.pk))).first()
     if status is None:
@@ -72,6 +82,8 @@ def hold_context(hold: Hold | None) -> dict[str, Any]:
 
 def hold_news(shown: str, hold: Hold | None) -> str:
     """What is worth saying aloud to whoever sees ``shown`` (the mark on their page); a later next try is not."""
+    if hold is not None and hold.is_suspended:
+        return ""
     if hold is not None and hold.is_pause and not shown.startswith("p"):
         return _("Alibaba does not take this site's requests at the moment. What waits goes on later.")
     if hold is None and shown.startswith("p"):
