@@ -274,6 +274,8 @@ class UsageMonth(models.Model):
     ms_held = models.BigIntegerField(_("milliseconds held"), default=0)
     ms_used = models.BigIntegerField(_("milliseconds used"), default=0)
     ms_granted = models.BigIntegerField(_("milliseconds granted"), default=0)
+    # The highest threshold of which the owners were told in this month.
+    told_percent = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         verbose_name = _("month's usage")

@@ -1,12 +1,14 @@
 """What an account has used and what is left; and the check that counters are the sum of their entries."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Count, Sum
 from django.utils import timezone
 
 from accounts.ledger import Limits, limits_of, month_after, month_of
@@ -14,6 +16,8 @@ from accounts.models import LedgerEntry, StorageUse, UsageMonth
 
 _MONTHLY = ("templates_held", "templates_used", "templates_granted", "ms_held", "ms_used", "ms_granted")
 _STORED = ("bytes_held", "bytes_used")
+# Outcomes of released attempts (ledger.release), and counts of Tally.
+_ENDS = frozenset({"failed", "canceled", "lost", "given_up"})
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,14 @@ class Usage:
     tasks_at_once: int | None
 
     @property
+    def all_meters(self) -> tuple[Meter, Meter, Meter]:
+        """Templates, seconds, stored bytes."""
+        return self.templates, self.seconds, self.storage
+
+    @property
     def fullest(self) -> int:
         """The highest percentage of all meters; 0 where nothing is limited."""
-        return max(meter.percent or 0 for meter in (self.templates, self.seconds, self.storage))
+        return max(meter.percent or 0 for meter in self.all_meters)
 
 
 def usage_of(account_id: int, *, now: datetime | None = None) -> Usage:
@@ -82,6 +91,65 @@ def estimated_cost(milliseconds: int) -> Decimal | None:
     except InvalidOperation:
         return None
     return (price * milliseconds / 1000).quantize(Decimal("0.01"))
+
+
+@dataclass
+class Tally:
+    """What became of the attempts begun in one month: numbers of attempts, and billed milliseconds."""
+
+    begun: int = 0
+    made: int = 0
+    ms: int = 0
+    failed: int = 0
+    canceled: int = 0
+    lost: int = 0
+    # Sent again or given up by a person, without it being known whether it was made.
+    given_up: int = 0
+
+    @property
+    def open(self) -> int:
+        """Waiting or being made."""
+        return max(self.begun - self.made - self.failed - self.canceled - self.lost - self.given_up, 0)
+
+
+def by_member(account_id: int, month: date) -> dict[str, Tally]:
+    """E-mail address (empty: somebody who is gone, or nobody) → what came of their attempts; most begun first.
+
+    From the ledger alone, so that what was deleted since counts too. One query.
+    """
+    kinds = [LedgerEntry.Kind.HOLD, LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE]
+    groups = (
+        LedgerEntry.objects.filter(account=account_id, month=month, kind__in=kinds)
+        .order_by()
+        .values_list("by__email", "kind", "reason")
+        .annotate(count=Count("pk"), ms=Sum("ms_used"))
+    )
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    for email, kind, outcome, count, ms in groups:
+        _count(tallies[email or ""], kind, outcome, count, ms)
+    return dict(sorted(tallies.items(), key=lambda item: (-item[1].begun, item[0])))
+
+
+def total_of(tallies: Iterable[Tally]) -> Tally:
+    """All of them together: by outcome."""
+    total = Tally()
+    for tally in tallies:
+        for name in vars(total):
+            setattr(total, name, getattr(total, name) + getattr(tally, name))
+    return total
+
+
+def _count(tally: Tally, kind: str, outcome: str, count: int, ms: int) -> None:
+    if kind == LedgerEntry.Kind.HOLD:
+        tally.begun += count
+    elif kind == LedgerEntry.Kind.SETTLE:
+        tally.made += count
+        tally.ms += ms
+        if outcome in _ENDS:
+            # Believed lost before, and found again.
+            setattr(tally, outcome, getattr(tally, outcome) - count)
+    elif outcome in _ENDS:
+        setattr(tally, outcome, getattr(tally, outcome) + count)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError
 from django.utils import timezone
 
-from templategen import actions, logs, pipeline
+from templategen import actions, logs, pipeline, quota_mails
 from templategen.models import ActionTemplate, Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,11 @@ def cancel(*, template_pk: int) -> None:
     """Cancel a task that somebody wanted stopped while its submit was under way."""
     with _about("cancel", template_pk):
         actions.carry_out_cancel(template_pk=template_pk)
+
+
+def tell_owners(*, account_pk: int, percent: int) -> None:
+    """Write to an account's owners how near its limits it is."""
+    quota_mails.tell_owners(account_pk, percent=percent)
 
 
 def heartbeat() -> None:

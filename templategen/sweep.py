@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django_q.tasks import queue_size
 
-from accounts import ledger
+from accounts import ledger, thresholds
 from templategen import actions, alarms, clock_trouble, housekeeping, pipeline
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
@@ -26,7 +26,7 @@ _CALLS_AT_ONCE = 10
 _LONG_QUEUE = 100
 # A message just sent is on its way; one that was rung again lies in the queue or in a worker's hands for so long.
 _ON_ITS_WAY, _RUNG_AGAIN, _RUNG_LONG_AGO = timedelta(seconds=10), timedelta(seconds=60), timedelta(minutes=10)
-_HOURLY = 3600
+_HOURLY, _MINUTE = 3600, 60
 
 
 def once(*, now: datetime) -> dict[str, int]:
@@ -185,6 +185,16 @@ def _results_unread(now: datetime) -> int:
     return count
 
 
+def _owners_told(now: datetime) -> int:
+    """Owners of accounts that have come near a limit, or to it: a mail each, once a month. Looked at once a minute."""
+    if not cache.add("sweep.quota", 1, _MINUTE):
+        return 0
+    crossed = thresholds.claim_crossed(now=now)
+    for one in crossed:
+        actions.ring("tell_owners", account_pk=one.account_id, percent=one.percent)
+    return len(crossed)
+
+
 def _tables_pruned(now: datetime) -> int:
     """What the queue's and the sessions' tables keep for nobody. Once a day."""
     return int(housekeeping.daily(now))
@@ -203,5 +213,6 @@ _STEPS: dict[str, Callable[[datetime], int]] = {
     "removed_from_trash": _trash,
     "objects_removed": _discarded_clips,
     "results_unread": _results_unread,
+    "owners_told": _owners_told,
     "tables_pruned": _tables_pruned,
 }

@@ -22,6 +22,7 @@ from templategen import access, listing
 from templategen.web.cards import card_of, cards_of, live_context
 from templategen.web.hold import hold_context, hold_of
 from templategen.web.htmx import is_htmx, swaps_only
+from templategen.web.quota import quota_context
 
 
 @require_GET
@@ -36,8 +37,10 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         return _go(request, reverse("web:detail", args=[account.slug, found.public_id]))
     if request.user.is_authenticated:
         remember(request.user, account)
-    page = "web/_gallery.html" if swaps_only(request) else "web/gallery.html"
-    return render(request, page, gallery_context(account, wish))
+    context = gallery_context(account, wish)
+    if swaps_only(request):
+        return render(request, "web/_gallery.html", context)
+    return render(request, "web/gallery.html", {**context, **quota_context(request, account)})
 
 
 def _go(request: HttpRequest, address: str) -> HttpResponse:

@@ -27,6 +27,7 @@ from templategen.web import spool
 from templategen.web.errors import status_of
 from templategen.web.hold import hold_context, hold_of
 from templategen.web.probing import BusyError, in_turn
+from templategen.web.quota import quota_context
 from templategen.web.uploads import person
 
 WAIT_SECONDS = 30.0
@@ -67,6 +68,7 @@ def upload_form(request: HttpRequest, slug: str) -> HttpResponse:
         "outcomes": outcomes,
         "text": _text(request, outcomes),
         **hold_context(hold_of(account)),
+        **quota_context(request, account),
     }
     return render(request, "uploads/form_result.html", context, status=_status(request, outcomes))
 

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from templategen.web import decisions, detail, gallery, home, live, media
+from templategen.web import decisions, detail, gallery, home, live, media, usage
 
 app_name = "web"
 
@@ -27,5 +27,7 @@ urlpatterns = [
     path("a/<slug:slug>/", gallery.gallery, name="gallery"),
     path("a/<slug:slug>/", include("templategen.web.upload_urls")),
     path("a/<slug:slug>/live/", live.live, name="live"),
+    path("a/<slug:slug>/usage/", usage.usage, name="usage"),
+    path("a/<slug:slug>/usage/ledger.csv", usage.ledger_csv, name="usage_csv"),
     path("a/<slug:slug>/templates/<uuid:public_id>/", include(_template)),
 ]

@@ -1,0 +1,66 @@
+"""Which accounts have come near a limit, or to it, and whose owners have not been told so this month."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from accounts.ledger import Limits, effective, month_of
+from accounts.models import Quota, Role, StorageUse, UsageMonth, User
+from accounts.usage import Usage, meters
+
+# Percent of a limit, held and used together.
+NEAR, FULL = 80, 100
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """An account whose fullest meter has passed ``percent`` (NEAR or FULL) for the first time in this month."""
+
+    account_id: int
+    percent: int
+
+
+def threshold_of(usage: Usage) -> int:
+    """FULL, NEAR, or 0. A limit of 0 is no news to anybody."""
+    passed = [meter.percent or 0 for meter in usage.all_meters if meter.limit]
+    fullest = max(passed, default=0)
+    return FULL if fullest >= FULL else NEAR if fullest >= NEAR else 0
+
+
+def claim_crossed(*, now: datetime) -> list[Crossed]:
+    """Accounts to tell of; asked again it gives none of them twice in a month. Three queries, and one for each."""
+    crossed = []
+    for row, usage in _usages(now):
+        percent = threshold_of(usage)
+        if percent <= row.told_percent:
+            continue
+        month, _made = UsageMonth.objects.get_or_create(account_id=row.account_id, month=row.month)
+        if UsageMonth.objects.filter(pk=month.pk, told_percent__lt=percent).update(told_percent=percent):
+            crossed.append(Crossed(row.account_id, percent))
+    return crossed
+
+
+def _usages(now: datetime) -> Iterator[tuple[UsageMonth, Usage]]:
+    """Of accounts that have a limit and use something. A month's row that is not there yet is an empty one."""
+    month = month_of(now)
+    own = {quota.account_id: quota for quota in Quota.objects.all()}
+    site = effective(Quota())
+    # Without a limit of the site's only accounts with limits of their own count.
+    asked = {} if _has_limit(site) else {"account__in": own}
+    stored = {row.account_id: row for row in StorageUse.objects.filter(**asked)}
+    months = {row.account_id: row for row in UsageMonth.objects.filter(month=month, **asked)}
+    for account_id in sorted(stored.keys() | months.keys()):
+        row = months.get(account_id) or UsageMonth(account_id=account_id, month=month)
+        limits = effective(own[account_id]) if account_id in own else site
+        yield row, meters(row, stored.get(account_id) or StorageUse(), limits, month=month)
+
+
+def _has_limit(site: Limits) -> bool:
+    return any(limit is not None for limit in (site.templates, site.seconds, site.storage_bytes))
+
+
+def owners_of(account_id: int) -> QuerySet[User]:
+    """Who is to be told: the account's owners who can sign in."""
+    return User.objects.filter(is_active=True, memberships__account=account_id, memberships__role=Role.OWNER)

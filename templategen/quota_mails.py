@@ -1,0 +1,39 @@
+"""The mail to an account's owners when it comes near a limit, and when it has reached one."""
+
+import logging
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from accounts.models import Account
+from accounts.thresholds import FULL, owners_of
+from accounts.usage import usage_of
+
+logger = logging.getLogger(__name__)
+
+
+def tell_owners(account_id: int, *, percent: int) -> None:
+    """One mail to each owner. Nothing where the account is gone or has no owner who can sign in."""
+    account = Account.objects.filter(pk=account_id).first()
+    if account is None:
+        return
+    usage = usage_of(account.pk)
+    context = {
+        "account": account,
+        "usage": usage,
+        "is_full": percent >= FULL,
+        "percent": percent,
+        "site_url": settings.SITE_URL,
+    }
+    # A name may have a line's end in it from elsewhere; a header must not.
+    name = " ".join(account.name.split())
+    subject = (
+        _("%(account)s has reached a limit") if percent >= FULL else _("%(account)s has used 80 percent of a limit")
+    )
+    text = render_to_string("web/quota_mail.txt", context)
+    owners = list(owners_of(account.pk).values_list("email", flat=True))
+    for email in owners:
+        send_mail(subject % {"account": name}, text, None, [email])
+    logger.info("owners told of the quota", extra={"account": account.pk, "percent": percent, "count": len(owners)})
