@@ -101,14 +101,19 @@ def clip_reference(object_key: str) -> str:
 
 
 def hold(account_id: int, reference: str, *, milliseconds: int, by: User | None = None) -> None:
-    """Hold one template and its seconds in this month. Raises OverLimitError, and then nothing is held."""
+    """Hold one template and its seconds in this month. Raises OverLimitError, and then nothing is held.
+
+    What was held before, or has ended, is not held again.
+    """
+    if _is_known(reference):
+        return
     limits = limits_of(account_id)
     month = month_of(timezone.now())
     try:
         with transaction.atomic():
             usage, _made = UsageMonth.objects.get_or_create(account_id=account_id, month=month)
             if not _take(usage, limits, milliseconds):
-                if LedgerEntry.objects.filter(reference=f"{reference}:hold").exists():
+                if _is_known(reference):
                     return
                 raise _over_limit(usage, limits, milliseconds)
             LedgerEntry.objects.create(
@@ -121,8 +126,8 @@ def hold(account_id: int, reference: str, *, milliseconds: int, by: User | None 
                 by=by,
             )
     except IntegrityError:
-        # Held already: the counters went back with the savepoint.
-        if not LedgerEntry.objects.filter(reference=f"{reference}:hold").exists():
+        # Held in this moment by another: the counters went back with the savepoint.
+        if not _is_known(reference):
             raise
 
 
@@ -181,12 +186,19 @@ def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, millisecond
 
 
 def grant(account_id: int, reference: str, *, templates: int, milliseconds: int, by: User | None, reason: str) -> None:
-    """Room beyond the limit for this month. Raises ValueError without a reason or for less than nothing."""
+    """Room beyond the limit for this month; the same ``reference`` again adds nothing.
+
+    Raises ValueError without a reason or for less than nothing.
+    """
     if not reason.strip() or templates < 0 or milliseconds < 0 or not (templates or milliseconds):
         raise ValueError("a grant has a reason, and adds something")
     month = month_of(timezone.now())
     with transaction.atomic():
-        usage, _made = UsageMonth.objects.get_or_create(account_id=account_id, month=month)
+        UsageMonth.objects.get_or_create(account_id=account_id, month=month)
+        # Locked, so that the same grant twice at once is added once.
+        usage = UsageMonth.objects.select_for_update().get(account_id=account_id, month=month)
+        if LedgerEntry.objects.filter(reference=f"grant:{reference}").exists():
+            return
         LedgerEntry.objects.create(
             account_id=account_id,
             kind=Kind.GRANT,
@@ -237,6 +249,8 @@ def _ms(seconds: int | None) -> int | None:
 
 def hold_bytes(account_id: int, reference: str, *, size: int, by: User | None = None) -> None:
     """Hold room for an upload of the declared size. Raises OverLimitError."""
+    if _is_known(reference):
+        return
     limit = limits_of(account_id).storage_bytes
     try:
         with transaction.atomic():
@@ -245,14 +259,14 @@ def hold_bytes(account_id: int, reference: str, *, size: int, by: User | None = 
             if limit is not None:
                 room = room.filter(bytes_held__lte=limit - size - F("bytes_used"))
             if not room.update(bytes_held=F("bytes_held") + size):
-                if LedgerEntry.objects.filter(reference=f"{reference}:hold").exists():
+                if _is_known(reference):
                     return
                 raise OverLimitError(What.STORAGE, limit or 0)
             LedgerEntry.objects.create(
                 account_id=account_id, kind=Kind.HOLD, reference=f"{reference}:hold", bytes_held=size, by=by
             )
     except IntegrityError:
-        if not LedgerEntry.objects.filter(reference=f"{reference}:hold").exists():
+        if not _is_known(reference):
             raise
 
 
@@ -276,6 +290,11 @@ def release_bytes(account_id: int, reference: str) -> None:
         held = sum(entry.bytes_held for entry in entries.values())
         used = sum(entry.bytes_used for entry in entries.values())
         _add_bytes(account_id, Kind.RELEASE, reference, held=-held, used=-used)
+
+
+def _is_known(reference: str) -> bool:
+    """Held, or ended."""
+    return LedgerEntry.objects.filter(reference__in=_all(reference)).exists()
 
 
 def _ends(reference: str) -> list[str]:

@@ -36,6 +36,11 @@ _WRITERS = {
     "accounts/models.py",
     "accounts/first.py",
     "accounts/links.py",
+    "accounts/credentials.py",
+    "accounts/ledger.py",
+    "accounts/members.py",
+    "accounts/thresholds.py",
+    "accounts/usage.py",
 }
 
 
