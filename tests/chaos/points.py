@@ -29,7 +29,10 @@ from django.apps import AppConfig
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-TABLES = ("templategen_actiontemplate", "templategen_clip", "templategen_event", "django_q_ormq")
+TABLES = (
+    "templategen_actiontemplate", "templategen_clip", "templategen_event", "django_q_ormq", "accounts_ledgerentry",
+    "accounts_usagemonth", "accounts_storageuse",
+)  # fmt: skip
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 _PRODUCT = f"{os.sep}templategen{os.sep}"
 _QUEUE = f"{os.sep}django_q{os.sep}"
@@ -37,6 +40,7 @@ _QUEUE = f"{os.sep}django_q{os.sep}"
 _GO_BETWEENS = ("models.py", "actions/queue.py", "points.py")
 _WAITS = {
     "pipeline.check._STORAGE_WAIT": 1.0,
+    "pipeline.submit._STORAGE_WAIT": 1.0,
     "policy._FIRST_WAIT": 0.5,
     "policy._LONGEST_WAIT": 2.0,
     "sweep._ON_ITS_WAY": 1.0,

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 from tests.chaos.rows import Database
@@ -13,6 +12,43 @@ FOR_A_PERSON = "unconfirmed.person"
 MOVING = frozenset({"checking", "queued", "submitting", "unconfirmed", "pending", "running"})
 # A task that ended so is not billed (alibaba.md): sending again pays nothing twice.
 UNBILLED = frozenset({"FAILED", "CANCELED"})
+
+_MONTHLY = ("templates_held", "templates_used", "templates_granted", "ms_held", "ms_used", "ms_granted")
+MONTHS = f"SELECT account_id, month, {', '.join(_MONTHLY)} FROM accounts_usagemonth"
+MONTH_SUMS = (
+    f"SELECT account_id, month, {', '.join(f'SUM({name}) AS {name}' for name in _MONTHLY)} FROM accounts_ledgerentry "
+    "WHERE month IS NOT NULL GROUP BY account_id, month"
+)
+STORAGE = "SELECT account_id, bytes_held, bytes_used FROM accounts_storageuse"
+STORAGE_SUMS = (
+    "SELECT account_id, SUM(bytes_held) AS bytes_held, SUM(bytes_used) AS bytes_used FROM accounts_ledgerentry "
+    "WHERE month IS NULL GROUP BY account_id"
+)
+OVER = """
+SELECT m.account_id, m.templates_held + m.templates_used AS taken, q.templates_per_month AS limit_
+FROM accounts_usagemonth m JOIN accounts_quota q ON q.account_id = m.account_id
+WHERE m.templates_held + m.templates_used > q.templates_per_month + m.templates_granted
+"""
+# A run that goes over the end of a month has two rows: together they are what the templates say.
+AGAINST_ROWS = """
+SELECT a.id AS account_id,
+       COALESCE((SELECT SUM(m.templates_held) FROM accounts_usagemonth m WHERE m.account_id = a.id), 0) AS held,
+       COALESCE((SELECT SUM(m.templates_used) FROM accounts_usagemonth m WHERE m.account_id = a.id), 0) AS used,
+       (SELECT COUNT(*) FROM templategen_actiontemplate t WHERE t.account_id = a.id
+        AND t.state IN ('queued', 'submitting', 'unconfirmed', 'pending', 'running')) AS holding,
+       (SELECT COUNT(*) FROM templategen_actiontemplate t WHERE t.account_id = a.id AND t.state = 'ready') AS ready
+FROM accounts_account a
+"""
+BYTES_AGAINST_ROWS = """
+SELECT a.id AS account_id,
+       COALESCE((SELECT s.bytes_held FROM accounts_storageuse s WHERE s.account_id = a.id), 0) AS held,
+       COALESCE((SELECT s.bytes_used FROM accounts_storageuse s WHERE s.account_id = a.id), 0) AS used,
+       COALESCE((SELECT SUM(c.size_bytes) FROM templategen_clip c JOIN templategen_actiontemplate t ON t.clip_id = c.id
+        WHERE c.account_id = a.id AND t.state = 'uploading'), 0) AS uploading,
+       COALESCE((SELECT SUM(c.size_bytes) FROM templategen_clip c
+        WHERE c.account_id = a.id AND c.stored_at IS NOT NULL), 0) AS stored
+FROM accounts_account a
+"""
 
 
 @dataclass
@@ -52,8 +88,7 @@ def judge(database: Database, tasks: Iterable[dict[str, Any]], finished: Iterabl
     for row in rows:
         _judge_row(verdict, row, made[row["object_key"]], [e for e in events if e["template_id"] == row["id"]])
     _judge_uploads(verdict, rows, finished)
-    if not ledger_is_even(database):
-        verdict.broken.append("the ledger is not even")
+    verdict.broken += [f"the ledger is not even: {text}" for text in uneven(database)]
     verdict.counts["rows"], verdict.counts["tasks"] = len(rows), sum(len(of) for of in made.values())
     verdict.counts["succeeded"] = sum(task["status"] == "SUCCEEDED" for of in made.values() for task in of)
     return verdict
@@ -91,6 +126,36 @@ def _judge_uploads(verdict: Verdict, rows: list[dict[str, Any]], finished: Itera
             verdict.broken.append(f"upload {public_id} was finished, and is {row and row['state']}")
 
 
-def ledger_is_even(_database: Database) -> bool:
-    """Whether quota counters equal the ledger. There is none yet: the check comes with accounts/ledger.py."""
-    return find_spec("accounts.ledger") is None
+def ledger_is_even(database: Database) -> bool:
+    """Whether quota counters are the sums of the ledger's entries, within limits, and what the rows say."""
+    return not uneven(database)
+
+
+def uneven(database: Database) -> list[str]:
+    """What is not even, in words: counters against entries, limits, and the states of the rows."""
+    found = []
+    for what, sums, counters in (("month", MONTH_SUMS, MONTHS), ("storage", STORAGE_SUMS, STORAGE)):
+        by_sum = {_key(row): _numbers(row) for row in database.rows(sums)}
+        by_counter = {_key(row): _numbers(row) for row in database.rows(counters)}
+        for key in sorted(by_sum.keys() | by_counter.keys()):
+            entries, counter = by_sum.get(key, {}), by_counter.get(key, {})
+            if any(entries.get(name, 0) != counter.get(name, 0) for name in entries.keys() | counter.keys()):
+                found.append(f"{what} {key}: counters {counter}, entries {entries}")
+    found += [f"account {row['account_id']}: {row['taken']} of {row['limit_']} taken" for row in database.rows(OVER)]
+    for row in database.rows(AGAINST_ROWS):
+        numbers = _numbers(row)
+        if (numbers["held"], numbers["used"]) != (numbers["holding"], numbers["ready"]):
+            found.append(f"account {row['account_id']}: the ledger and its templates differ: {numbers}")
+    for row in database.rows(BYTES_AGAINST_ROWS):
+        numbers = _numbers(row)
+        if (numbers["held"], numbers["used"]) != (numbers["uploading"], numbers["stored"]):
+            found.append(f"account {row['account_id']}: the ledger and its clips differ: {numbers}")
+    return found
+
+
+def _key(row: dict[str, Any]) -> str:
+    return f"{row['account_id']} {row.get('month', '')}"
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, int]:
+    return {name: int(value) for name, value in row.items() if name not in {"account_id", "month"}}
