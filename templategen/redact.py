@@ -33,7 +33,9 @@ _KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{6,}|tg_[A-Za-z0-9_-]{20,
 _LINK = re.compile(r"(/(?:(?:sign-in|password-reset)/[^/\s]+|invitation|sign-up/link)/)[^/\s'\"?#]+")
 _IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+(?=@)")
 # One of these stands in every text that has something to hide.
-_SUSPECT = re.compile(r"(?i)signature|oss|token|auth|bearer|key|sk-|tg_|sign-in|sign-up|invitation|password|://|session")
+_SUSPECT = re.compile(
+    r"(?i)signature|oss|token|auth|bearer|key|sk-|tg_|sign-in|sign-up|invitation|password|://|session"
+)
 
 
 def redact(text: str, *, secrets: Iterable[str] = ()) -> str:

@@ -75,8 +75,13 @@ def launch(*, template_pk: int, token: str) -> None:
             "never sent", partial(_never_sent, template, token, message="this process was stopped before the call")
         )
         return
+    _call(template, token, partial(client.submit_template, video_url=url))
+
+
+def _call(template: ActionTemplate, token: str, submit: Callable[[], Task]) -> None:
+    """Make the paid call, and store what came of it, whatever that is."""
     try:
-        task = client.submit_template(video_url=url)
+        task = submit()
     except NeverSentError as problem:
         _outcome("never sent", partial(_never_sent, template, token, message=str(problem)))
     except RefusedError as problem:

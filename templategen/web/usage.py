@@ -8,7 +8,6 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -17,11 +16,11 @@ from django.views.decorators.http import require_GET
 
 from accounts.ledger import month_of
 from accounts.models import Account, LedgerEntry, UsageMonth
-from accounts.permissions import Permission, may
+from accounts.permissions import Permission
 from accounts.usage import by_member, estimated_cost, total_of, usage_of
 from templategen import access
 from templategen.models import ActionTemplate
-from templategen.web.quota import bars_of, membership_of
+from templategen.web.quota import bars_of
 from templategen.web.spreadsheets import Cell, csv_answer
 
 _MONTHS = 24
@@ -53,20 +52,11 @@ class MonthLine:
         return f"{self.month:%Y-%m}"
 
 
-def _account(request: HttpRequest, slug: str) -> Account:
-    """Http404 for strangers, PermissionDenied for members who may not see it."""
-    account = access.account_for(request.user, slug)
-    membership = membership_of(request, account)
-    if membership is None or not may(membership, Permission.USAGE):
-        raise PermissionDenied
-    return account
-
-
 @require_GET
 @cache_control(private=True, no_cache=True)
 def usage(request: HttpRequest, slug: str) -> HttpResponse:
     """The page; ``month=2026-11`` chooses whose members and outcomes are shown."""
-    account = _account(request, slug)
+    account = access.account_for(request, slug, Permission.USAGE)
     now = usage_of(account.pk)
     chosen = _month(request) or now.month
     members = by_member(account.pk, chosen)
@@ -116,7 +106,7 @@ def _month(request: HttpRequest) -> date | None:
 @require_GET
 def ledger_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Every line of the account's ledger, or of one month (``month=2026-11``, without storage), oldest first."""
-    account = _account(request, slug)
+    account = access.account_for(request, slug, Permission.USAGE)
     month = _month(request)
     name = f"usage-{account.slug}-{f'{month:%Y-%m}' if month else f'{month_of(timezone.now()):%Y-%m}-all'}.csv"
     return csv_answer(name, HEAD, _rows(account, month))

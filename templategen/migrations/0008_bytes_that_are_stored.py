@@ -36,7 +36,7 @@ def book_stored_clips(apps, _editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("templategen", "0005_words_for_fields"),
+        ("templategen", "0007_former_tasks"),
         ("accounts", "0002_roles_quotas_ledger"),
     ]
 
