@@ -34,6 +34,22 @@ _WRITERS = {
     "accounts/models.py",
     "accounts/first.py",
     "accounts/links.py",
+    *(
+        f"accounts/{name}.py"
+        for name in (
+            "access",
+            "credentials",
+            "history",
+            "jobs",
+            "ledger",
+            "limits",
+            "members",
+            "sessions",
+            "tokens",
+            "two_step",
+            "usage",
+        )
+    ),
 }
 
 
