@@ -18,6 +18,8 @@ from accounts.door_models import BrowserSession
 from accounts.models import User
 
 SEEN_EVERY = timedelta(minutes=5)
+# Of somebody who comes from two addresses by turns (IPv4 and IPv6, say).
+MOVED_EVERY = timedelta(minutes=1)
 
 
 class SessionStore(DatabaseStore):
@@ -53,7 +55,8 @@ class SessionStore(DatabaseStore):
         if row is None or row.user_id is None or row.session_key != self.session_key:
             return
         now = timezone.now()
-        if now - row.seen_at < SEEN_EVERY and (row.address, row.user_agent) == self.visitor:
+        is_where_it_was = (row.address, row.user_agent) == self.visitor
+        if now - row.seen_at < (SEEN_EVERY if is_where_it_was else MOVED_EVERY):
             return
         address, agent = self.visitor
         BrowserSession.objects.filter(pk=row.pk).update(seen_at=now, address=address, user_agent=agent)

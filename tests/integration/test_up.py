@@ -55,7 +55,8 @@ def test_the_sign_in_link_lets_in_once(site: Site) -> None:
     cookie = headers["Set-Cookie"].split(";")[0] if "sessionid" in headers["Set-Cookie"].split(";")[0] else ""
     assert cookie
     assert get(site.port, "/", Cookie=cookie)[1].get("Location", "") == "/a/studio/"
-    assert get(site.port, path)[0] == 410
+    assert get(site.port, path)[1]["Location"] == "/sign-in/link-gone/"
+    assert get(site.port, "/sign-in/link-gone/")[0] == 410
 
 
 def test_every_line_says_whose_it_is(site: Site) -> None:

@@ -36,11 +36,23 @@ _WRITERS = {
     "accounts/models.py",
     "accounts/first.py",
     "accounts/links.py",
-    "accounts/credentials.py",
-    "accounts/ledger.py",
-    "accounts/members.py",
-    "accounts/thresholds.py",
-    "accounts/usage.py",
+    *(
+        f"accounts/{name}.py"
+        for name in (
+            "access",
+            "credentials",
+            "history",
+            "jobs",
+            "ledger",
+            "limits",
+            "members",
+            "sessions",
+            "thresholds",
+            "tokens",
+            "two_step",
+            "usage",
+        )
+    ),
 }
 
 
