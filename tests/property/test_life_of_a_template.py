@@ -32,10 +32,25 @@ _EXPECTED = {"task of another row"}
 _SECONDS = (1, 5, 15, 61, 61, 301, 701, 1501, 4000, 20 * 3600, 26 * 3600, 31 * 24 * 3600)
 _WORDS = ("RUNNING", "RUNNING", "PRE-PROCESSING", "SUCCEEDED", "SUCCEED", "FAILED", "CANCELED", "UNKNOWN", "NO ID")
 _OUTCOMES = (
-    "accepted", "accepted", "accepted", "no answer", "server error, made", "server error, not made", "killed before",
+    "accepted", "accepted", "accepted", "accepted", "accepted", "no answer", "server error, made",
+    "server error, not made", "killed before",
     "killed after", "told to stop before", "told to stop after", *REFUSALS,
 )  # fmt: skip
 _VERBS = ("cancel", "retry", "resubmit", "adopt", "rename", "delete", "restore", "look_again")
+_SENSIBLE: dict[State, tuple[str, ...]] = {
+    State.UPLOADING: ("cancel",),
+    State.CHECKING: ("cancel",),
+    State.BLOCKED: ("retry", "delete"),
+    State.QUEUED: ("cancel", "cancel", "rename"),
+    State.SUBMITTING: ("cancel",),
+    State.UNCONFIRMED: ("resubmit", "adopt", "cancel", "look_again"),
+    State.PENDING: ("cancel", "cancel", "look_again"),
+    State.RUNNING: ("cancel", "look_again"),
+    State.READY: ("delete", "restore"),
+    State.FAILED: ("retry", "retry", "delete", "restore"),
+    State.LOST: ("retry", "adopt", "look_again", "delete", "restore"),
+    State.CANCELED: ("retry", "retry", "retry", "delete", "restore"),
+}
 # What others do while a call is under way.
 _MEANWHILE = (
     "conduct", "answers", "sweep", "bury", "a minute", "a quarter of an hour", "cancel", "resubmit", "adopt", "delete",
@@ -43,8 +58,9 @@ _MEANWHILE = (
 )  # fmt: skip
 
 _ODD = (
-    "an old message", "an old message", "a lost message", "sweep", "bury", "storage fails", "resumed by the button",
-    "another program", "another program", "finish",
+    "an old message", "an old message", "a lost message", "another conductor", "a conductor that dies",
+    "a conductor that froze in its last pass", "answers", "sweep", "a look for the dead", "storage that fails",
+    "the resume button", "another program", "another program", "an upload that goes on",
 )  # fmt: skip
 
 
@@ -53,16 +69,17 @@ def _mostly(value: bool) -> st.SearchStrategy[bool]:
 
 
 _index = st.integers(0, 7)
+_calls = st.sampled_from(["get", "get", "list", "cancel"])
 _meanwhile = st.lists(st.sampled_from(_MEANWHILE), max_size=3)
 _process = st.fixed_dictionaries({
     "machine": st.sampled_from(["here", "here", "there"]),
     "outcome": st.sampled_from(_OUTCOMES),
     "later": st.sampled_from([0.0, 1.0, 60.0, 240.0]),
     "lag": st.sampled_from([0.0, 0.0, 30.0, 240.0]),
-    "before": st.just([]) | _meanwhile,
-    "after": st.just([]) | _meanwhile,
-    "asleep": st.sampled_from([0.0, 0.0, 0.0, 10.0, 30.0, 900.0]),
-    "dies_at": st.just(0) | st.integers(1, 25),
+    "before": st.just([]) | st.just([]) | _meanwhile,
+    "after": st.just([]) | st.just([]) | _meanwhile,
+    "asleep": st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 10.0, 900.0]),
+    "dies_at": st.one_of(st.just(0), st.just(0), st.just(0), st.just(0), st.integers(1, 25)),
 })  # fmt: skip
 
 
@@ -131,30 +148,24 @@ class Life(RuleBasedStateMachine):
                 actions.finish_upload(template, by=self.people[who])
         self._look()
 
-    @rule(index=_index, verb=st.sampled_from(_VERBS), old=_mostly(False), before=_meanwhile)
-    def decide(self, index: int, verb: str, old: bool, before: list[str]) -> None:
+    @rule(index=_index, choice=_index, sensible=_mostly(True), old=_mostly(False), before=_meanwhile)
+    def decide(self, index: int, choice: int, sensible: bool, old: bool, before: list[str]) -> None:
         """A person, perhaps on a page that was opened a while ago; ``before``: what happens during their call."""
         template = self._one(index)
         if template is not None:
+            verbs = _SENSIBLE[State(template.state)] if sensible else _VERBS
             stale = self.old.get(template.pk) if old else None
-            self._act(verb, stale or template, index, before=before)
+            self._act(verbs[choice % len(verbs)], stale or template, index, before=before)
             self.old[template.pk] = template
         self._look()
 
     @precondition(lambda self: any(row.error_code == FOR_A_PERSON for row in self.seen.rows))
-    @rule(index=_index, verb=st.sampled_from(["cancel", "resubmit", "adopt", "look_again"]))
-    def decide_what_is_left_to_a_person(self, index: int, verb: str) -> None:
+    @rule(index=_index, choice=_index)
+    def decide_what_is_left_to_a_person(self, index: int, choice: int) -> None:
         """Who is asked."""
         waiting = [row for row in self.seen.rows if row.error_code == FOR_A_PERSON]
-        self._act(verb, waiting[index % len(waiting)], index)
-        self._look()
-
-    @precondition(lambda self: any(row.state in {State.FAILED, State.LOST, State.CANCELED} for row in self.seen.rows))
-    @rule(index=_index)
-    def try_again(self, index: int) -> None:
-        """What people do with what has ended."""
-        ended = [row for row in self.seen.rows if row.state in {State.FAILED, State.LOST, State.CANCELED}]
-        self._act("retry", ended[index % len(ended)], index)
+        verbs = _SENSIBLE[State.UNCONFIRMED]
+        self._act(verbs[choice % len(verbs)], waiting[index % len(waiting)], index)
         self._look()
 
     # --- workers ---
@@ -168,9 +179,10 @@ class Life(RuleBasedStateMachine):
         self._deliver(message, self.world.process(**how))
         self._look()
 
-    @rule(how=_process)
-    def work(self, how: dict[str, object]) -> None:
+    @rule(how=_process, seconds=st.sampled_from([1, 15, 15, 61, 301]))
+    def work(self, how: dict[str, object], seconds: int) -> None:
         """What is usual: everything that is due is asked for, answered, recorded, handed over and launched."""
+        self.world.clock.jump(seconds)
         self._work(how)
         self._look()
 
@@ -181,53 +193,72 @@ class Life(RuleBasedStateMachine):
         while self.world.queue:
             self._deliver(self.world.queue.pop(0), self.world.process(**how))
 
-    @rule(
-        which=st.integers(0, 1), asleep=_mostly(False), dies_at=st.just(0) | st.integers(1, 40), answers=st.booleans()
-    )
-    def conduct(self, which: int, asleep: bool, dies_at: int, answers: bool) -> None:
-        """One pass; ``asleep``: of one that froze in its last pass. ``answers``: what was asked is answered before."""
-        if answers:
-            self.world.answers_come()
-        self._conduct(which, asleep=asleep, dies_at=dies_at)
-        self._look()
-
     @rule(odd=st.sampled_from(_ODD), index=st.integers(0, 30), how=_process)
     def odd(self, odd: str, index: int, how: dict[str, object]) -> None:
         """What happens now and then."""
-        world = self.world
-        if odd == "an old message" and world.told:
-            self._deliver(world.told[-1 - index % len(world.told)], world.process(**how))
-        elif odd == "a lost message" and world.queue:
-            del world.queue[index % len(world.queue)]
-        elif odd == "sweep":
-            world.sweep()
-        elif odd == "bury":
-            world.bury(str(how["machine"]))
-        elif odd == "storage fails":
-            world.bucket.fails = 1 + index % 3
-        elif odd == "resumed by the button":
-            credential_status.resume(None)
-        elif odd == "another program" and self.is_shared:
-            world.service.make("", 0, lag=index % 3 * 30.0, model="wan" if index % 4 == 3 else MODEL)
-        elif odd == "finish" and (template := self._one(index, State.UPLOADING)):
+        getattr(self, f"_{odd.replace(' ', '_')}")(index, how)
+        self._look()
+
+    def _an_old_message(self, index: int, how: dict[str, object]) -> None:
+        if self.world.told:
+            self._deliver(self.world.told[-1 - index % len(self.world.told)], self.world.process(**how))
+
+    def _a_lost_message(self, index: int, _how: dict[str, object]) -> None:
+        if self.world.queue:
+            del self.world.queue[index % len(self.world.queue)]
+
+    def _another_conductor(self, _index: int, _how: dict[str, object]) -> None:
+        self._conduct(1)
+
+    def _a_conductor_that_froze_in_its_last_pass(self, _index: int, _how: dict[str, object]) -> None:
+        self._conduct(1, asleep=True)
+
+    def _a_conductor_that_dies(self, index: int, _how: dict[str, object]) -> None:
+        self._conduct(0, dies_at=1 + index)
+
+    def _answers(self, _index: int, _how: dict[str, object]) -> None:
+        self.world.answers_come()
+
+    def _sweep(self, _index: int, _how: dict[str, object]) -> None:
+        self.world.sweep()
+
+    def _a_look_for_the_dead(self, _index: int, how: dict[str, object]) -> None:
+        self.world.bury(str(how["machine"]))
+
+    def _storage_that_fails(self, index: int, _how: dict[str, object]) -> None:
+        self.world.bucket.fails = 1 + index % 3
+
+    def _the_resume_button(self, _index: int, _how: dict[str, object]) -> None:
+        credential_status.resume(None)
+
+    def _another_program(self, index: int, _how: dict[str, object]) -> None:
+        if self.is_shared:
+            self.world.service.make("", 0, lag=index % 3 * 30.0, model="wan" if index % 4 == 3 else MODEL)
+
+    def _an_upload_that_goes_on(self, index: int, _how: dict[str, object]) -> None:
+        template = self._one(index, State.UPLOADING)
+        if template is not None:
             with suppress(actions.ActionError):
                 actions.finish_upload(template, by=self._owner(template))
-        self._look()
 
     # --- the service, and time ---
 
     @precondition(lambda self: self.world.service.open_tasks())
-    @rule(index=_index, word=st.sampled_from(_WORDS))
-    def task_goes_on(self, index: int, word: str) -> None:
-        """At the service."""
+    @rule(index=_index, word=st.sampled_from(_WORDS), how=_process)
+    def task_goes_on(self, index: int, word: str, how: dict[str, object]) -> None:
+        """At the service; and it is looked at."""
         self._task_goes_on(index, word)
+        self.world.clock.jump(61)
+        self._work(how)
+        self._look()
 
-    @rule(
-        call=st.sampled_from(["get", "list", "cancel"]), fault=st.sampled_from(sorted(FAULTS)), times=st.integers(1, 3)
-    )
-    def trouble(self, call: str, fault: str, times: int) -> None:
+    @rule(call=_calls, fault=st.sampled_from(sorted(FAULTS)), times=st.integers(1, 3), how=_process)
+    def trouble(self, call: str, fault: str, times: int, how: dict[str, object]) -> None:
         """The next calls of a kind are answered so."""
         self.world.service.faults[call] += [fault] * times
+        self.world.clock.jump(15)
+        self._work(how)
+        self._look()
 
     @rule(seconds=st.sampled_from(_SECONDS), at_work=_mostly(True), how=_process)
     def time_passes(self, seconds: int, at_work: bool, how: dict[str, object]) -> None:
@@ -384,7 +415,7 @@ class SharedLife(Life):
 
 def _tries() -> settings:
     profile = os.environ.get("HYPOTHESIS_PROFILE", "default")
-    examples, steps = {"default": (18, 30), "long": (70, 40), "hunt": (200, 40)}[profile]
+    examples, steps = {"default": (18, 35), "long": (70, 40), "hunt": (200, 40)}[profile]
     return settings(
         max_examples=examples,
         stateful_step_count=steps,

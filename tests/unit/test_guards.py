@@ -26,6 +26,8 @@ _WRITERS = {
     "templategen/restored.py",
     "templategen/conductor.py",
     "templategen/tally.py",
+    "templategen/clock_trouble.py",
+    "templategen/pipeline/former.py",
     "templategen/reconcile.py",
     "templategen/housekeeping.py",
     "templategen/sweep.py",
