@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Account
 from accounts.thresholds import FULL, owners_of
 from accounts.usage import usage_of
+from templategen.sizes import size_in_words
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ def tell_owners(account_id: int, *, percent: int) -> None:
         "account": account,
         "usage": usage,
         "is_full": percent >= FULL,
-        "percent": percent,
+        "storage": {
+            "used": size_in_words(usage.storage.used),
+            "held": size_in_words(usage.storage.held),
+            "limit": size_in_words(usage.storage.limit or 0),
+        },
         "site_url": settings.SITE_URL,
     }
     # A name may have a line's end in it from elsewhere; a header must not.

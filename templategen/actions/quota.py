@@ -1,13 +1,13 @@
 """What is said where the account's quota does not allow something: what ran out, the limit, and what to do."""
 
 from django.conf import settings
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from accounts.ledger import OverLimitError, What, month_after, month_of
 from templategen.actions.errors import QuotaError
+from templategen.sizes import size_in_words
 
 
 def over_quota(problem: OverLimitError) -> QuotaError:
@@ -19,7 +19,7 @@ def over_quota(problem: OverLimitError) -> QuotaError:
             _("The account's storage is full: its limit is %(limit)s, and uploads under way count with it. Delete "
               "templates that nobody needs (their videos are removed %(days)d days later), or ask an owner of the "
               "account or the site's administrator for more room.")
-            % {"limit": filesizeformat(problem.limit), "days": settings.TRASH_DAYS},
+            % {"limit": size_in_words(problem.limit), "days": settings.TRASH_DAYS},
         )  # fmt: skip
     values = {
         "limit": number_format(problem.limit, force_grouping=True),

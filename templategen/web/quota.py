@@ -1,10 +1,10 @@
 """An account's quota in words: the notice near and at a limit, and the bars of the usage page."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
-from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
@@ -12,6 +12,7 @@ from accounts.models import Account, Membership
 from accounts.permissions import Permission, may
 from accounts.thresholds import FULL, NEAR, threshold_of
 from accounts.usage import Meter, Usage, usage_of
+from templategen.sizes import size_in_words
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ def bars_of(usage: Usage) -> list[Bar]:
     return [
         _bar(_("Templates this month"), usage.templates, _number),
         _bar(_("Seconds of video this month"), usage.seconds, _number),
-        _bar(_("Storage"), usage.storage, filesizeformat),
+        _bar(_("Storage"), usage.storage, size_in_words),
     ]
 
 
-def _bar(label: str, meter: Meter, told: Any) -> Bar:
+def _bar(label: str, meter: Meter, told: Callable[[int], str]) -> Bar:
     percent = meter.percent
     tone = "bad" if (percent or 0) >= FULL else "warn" if (percent or 0) >= NEAR else "calm"
     return Bar(

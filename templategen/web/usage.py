@@ -60,6 +60,7 @@ def usage(request: HttpRequest, slug: str) -> HttpResponse:
     now = usage_of(account.pk)
     chosen = _month(request) or now.month
     members = by_member(account.pk, chosen)
+    total = total_of(members.values())
     context = {
         "account": account,
         "usage": now,
@@ -68,7 +69,9 @@ def usage(request: HttpRequest, slug: str) -> HttpResponse:
         "chosen": chosen,
         "chosen_key": f"{chosen:%Y-%m}",
         "members": [(email, tally, -(-tally.ms // 1000), estimated_cost(tally.ms)) for email, tally in members.items()],
-        "total": total_of(members.values()),
+        "total": total,
+        "total_seconds": -(-total.ms // 1000),
+        "total_cost": estimated_cost(total.ms),
         "cost_held": estimated_cost(now.seconds.held * 1000),
         "price": settings.PRICE_PER_SECOND,
         "currency": settings.PRICE_CURRENCY,
