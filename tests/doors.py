@@ -68,6 +68,8 @@ DOORS: dict[str, list[Door]] = {
     "web:look": [_post(EDITS, State.LOST)],
     "web:delete": [Door("in 404 403 200 200 404 403", state=State.READY), _post(EDITS, State.READY)],
     "web:restore": [_post(EDITS, State.READY, deleted=True)],
+    "web:usage": [Door("in 404 403 403 200 404 200")],
+    "web:usage_csv": [Door("in 404 403 403 200 404 200")],
     "web:precheck": [_post("in 404 403 400 400 404 403")],
     "web:uploads": [
         Door("401 404 200 200 200 404 200", is_json=True),
