@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from accounts.models import Account, User
 from templategen import actions, credential_status
-from templategen.models import ActionTemplate
+from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.states import FOR_A_PERSON, State
 from tests.people import account_of, make_person
 from tests.property import truths
@@ -53,8 +53,8 @@ _SENSIBLE: dict[State, tuple[str, ...]] = {
 }
 # What others do while a call is under way.
 _MEANWHILE = (
-    "conduct", "answers", "sweep", "bury", "a minute", "a quarter of an hour", "cancel", "resubmit", "adopt", "delete",
-    "retry", "deliver", "again", "task", "other conductor",
+    "conduct", "answers", "sweep", "bury", "a minute", "a quarter of an hour", "half an hour at work", "cancel",
+    "resubmit", "adopt", "delete", "retry", "deliver", "again", "task", "other conductor", "cancel on an old page",
 )  # fmt: skip
 
 _ODD = (
@@ -312,7 +312,7 @@ class Life(RuleBasedStateMachine):
 
     def _one(self, index: int, state: State | None = None) -> ActionTemplate | None:
         rows = [row for row in self.seen.rows if state is None or row.state == state]
-        return ActionTemplate.objects.select_related("clip").get(pk=rows[index % len(rows)].pk) if rows else None
+        return self._fresh().get(pk=rows[index % len(rows)].pk) if rows else None
 
     def _owner(self, template: ActionTemplate) -> User:
         return next(
@@ -355,8 +355,14 @@ class Life(RuleBasedStateMachine):
         return known[index % len(known)] if known else "no-such-task"
 
     def _deliver(self, message: Message, process: Process) -> None:
-        if ActionTemplate.objects.filter(pk=message.arguments["template_pk"]).exists():
+        template = self._fresh().filter(pk=message.arguments["template_pk"]).first()
+        if template is not None:
+            self.old[template.pk] = template
             self.world.deliver(message, process)
+
+    @staticmethod
+    def _fresh() -> TemplateQuerySet:
+        return ActionTemplate.objects.select_related("clip").order_by("pk")
 
     def _conduct(self, which: int, *, asleep: bool = False, dies_at: int = 0) -> None:
         self.world.claimed = 0
@@ -383,9 +389,9 @@ class Life(RuleBasedStateMachine):
         elif name == "sweep":
             self.world.sweep()
         elif name == "bury":
-            self.world.bury("here")
-        elif name in {"a minute", "a quarter of an hour"}:
-            self.world.clock.jump(61 if name == "a minute" else 901)
+            self.world.bury(process.identity.partition("/")[0])
+        elif name.startswith(("a ", "half ")):
+            self._time_passes_meanwhile(name)
         elif name == "task":
             self._task_goes_on(0, "RUNNING")
         elif name in {"deliver", "again"}:
@@ -393,18 +399,33 @@ class Life(RuleBasedStateMachine):
         else:
             self._decide_meanwhile(name)
 
+    def _time_passes_meanwhile(self, name: str) -> None:
+        if name != "half an hour at work":
+            self.world.clock.jump(61 if name == "a minute" else 901)
+            return
+        for _ in range(4):
+            self.world.clock.jump(450)
+            self.world.sweep()
+            self.world.bury("here")
+            self._conduct(0)
+            self.world.answers_come()
+        self._conduct(0)
+
     def _deliver_meanwhile(self, *, again: bool) -> None:
         if again and self.world.told:
             self._deliver(self.world.told[-1], self.world.process())
         elif self.world.queue:
             self._deliver(self.world.queue.pop(0), self.world.process())
 
-    def _decide_meanwhile(self, verb: str) -> None:
+    def _decide_meanwhile(self, name: str) -> None:
         """Of the template that is at the service, or any."""
-        rows = ActionTemplate.objects.select_related("clip").order_by("pk")
-        template = rows.filter(state__in=[State.SUBMITTING, State.UNCONFIRMED]).first() or rows.first()
+        template = (
+            self._fresh().filter(state__in=[State.SUBMITTING, State.UNCONFIRMED]).first() or self._fresh().first()
+        )
+        verb, _, page = name.partition(" ")
         if template is not None:
-            self.world.run(self.world.process(), lambda: self._try(verb, template, 0))
+            chosen = self.old.get(template.pk, template) if page else template
+            self.world.run(self.world.process(), lambda: self._try(verb, chosen, 0))
 
 
 class SharedLife(Life):
