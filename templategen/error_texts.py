@@ -4,26 +4,14 @@ Codes of DashScope: the API page's own table and the "Error messages" page (alib
 in lower case. The raw code, message and request ID stay on the row and are shown beside.
 """
 
-from dataclasses import dataclass
-
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from templategen.key_texts import ErrorText, own_key_text
 from templategen.models import ActionTemplate
 from templategen.policy import Verdict, verdict_on
 from templategen.states import State
 
-Text = str | Promise
-
-
-@dataclass(frozen=True)
-class ErrorText:
-    """Three short sentences."""
-
-    what: Text
-    why: Text
-    fix: Text
-
+__all__ = ["ErrorText", "explain", "explain_code", "known_codes", "own_key_text"]
 
 _OTHER_CLIP = _("Choose another clip, or cut or film it anew, and upload it.")
 _TRY_AGAIN = _("Try again; the stored video is used, nothing is uploaded a second time.")

@@ -317,6 +317,10 @@ FILE_UPLOAD_HANDLERS = [
 FILE_UPLOAD_TEMP_DIR: str | None = env.str("TEMPLATEGEN_SPOOL", default="") or None
 
 DASHSCOPE_BASE_URL: str = env.str("DASHSCOPE_BASE_URL", default="https://dashscope.aliyuncs.com/api/v1").rstrip("/")
+# Where accounts' own keys may point at besides (https; "*." is any name below): Beijing's documented hosts.
+DASHSCOPE_ALLOWED_HOSTS: list[str] = env.list(
+    "DASHSCOPE_ALLOWED_HOSTS", default=["dashscope.aliyuncs.com", "*.cn-beijing.maas.aliyuncs.com"]
+)
 DASHSCOPE_WORKSPACE: str = env.str("DASHSCOPE_WORKSPACE", default="")
 DASHSCOPE_MODEL: str = env.str("DASHSCOPE_MODEL", default="animate-anyone-template-gen2")
 DASHSCOPE_TRAILING_SLASH: bool = env.bool("DASHSCOPE_TRAILING_SLASH", default=True)
