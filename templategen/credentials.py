@@ -4,6 +4,7 @@ A template ID is good for the Alibaba account alone whose key made it (docs/alib
 fingerprint of that key, and ``KeyOwner`` the Alibaba account behind a fingerprint, as soon as the task list named it.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,9 +20,12 @@ from templategen.clients.dashscope import DashScope, DashScopeError, RefusedErro
 from templategen.key_texts import own_key_text
 from templategen.models import ActionTemplate, KeyOwner
 
+logger = logging.getLogger(__name__)
+
 # For a check somebody waits for a page.
 _CHECK_SECONDS = 10.0
 _ROWS = 10
+_LEARNT_AT_ONCE = 30
 
 
 def credential_of(account_id: int) -> int | None:
@@ -127,6 +131,39 @@ def learn_owner(fingerprint: str, alibaba_uid: str) -> None:
     if alibaba_uid:
         KeyOwner.objects.update_or_create(fingerprint=fingerprint, defaults={"alibaba_uid": alibaba_uid})
         credentials.note_owner(fingerprint, alibaba_uid)
+
+
+def learn_owner_with(credential_id: int | None) -> None:
+    """The same, asked with one list call where it is not known yet. Nothing is learnt where that fails."""
+    fingerprint = build.fingerprint(credential_id)
+    if KeyOwner.objects.filter(fingerprint=fingerprint).exists():
+        return
+    try:
+        learn_owner(fingerprint, ask_owner(build.dashscope(credential_id)))
+    except DashScopeError as problem:
+        logger.info("owner of a key not learnt", extra={"problem": str(problem)})
+
+
+def learn_owners() -> None:
+    """For the site's key and some of the accounts' own in use: where the list was empty before, it may not be now.
+
+    Where no account has a key of its own nothing is asked: there is nothing to compare the site's with.
+    """
+    if not Credential.objects.exists():
+        return
+    known = KeyOwner.objects.values("fingerprint")
+    own = Credential.objects.filter(retired_at=None, check_result=Credential.Check.GOOD).exclude(fingerprint__in=known)
+    for credential_id in [None, *own.order_by("?").values_list("pk", flat=True)[:_LEARNT_AT_ONCE]]:
+        learn_owner_with(credential_id)
+
+
+def may_be_one_account(one: int | None, other: int | None) -> bool:
+    """Whether two credentials may be of the same Alibaba account: not known to be of different ones."""
+    if one == other:
+        return True
+    keys = [build.fingerprint(one), build.fingerprint(other)]
+    owners = dict(KeyOwner.objects.filter(fingerprint__in=keys).values_list("fingerprint", "alibaba_uid"))
+    return keys[0] == keys[1] or len(owners) < len(keys) or owners[keys[0]] == owners[keys[1]]
 
 
 # --- whether a template works with the present key ---
