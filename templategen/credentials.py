@@ -178,6 +178,13 @@ class Mark(StrEnum):
     OTHER_KEY = "other_key"
 
     @property
+    def short(self) -> str:
+        """On a card."""
+        if self is Mark.OTHER_ACCOUNT:
+            return _("Not usable with the present API key")
+        return _("Made with another API key")
+
+    @property
     def text(self) -> str:
         """For people."""
         if self is Mark.OTHER_ACCOUNT:

@@ -282,6 +282,7 @@ LIMITS: dict[str, str] = {
     "mail": env.str("LIMIT_MAIL", default="20/3600"),
     "mail_to": env.str("LIMIT_MAIL_TO", default="5/3600"),
     "invite": env.str("LIMIT_INVITE", default="60/3600"),
+    "credential": env.str("LIMIT_CREDENTIAL", default="30/3600"),
     "link": env.str("LIMIT_LINK", default="60/900"),
     "code": env.str("LIMIT_CODE", default="20/3600"),
     # Calls with one token (templategen/api/doors.py).
@@ -297,6 +298,9 @@ LIMITED_VIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "accounts:sign_up": _mails,
     "accounts:invite": (("POST", "invite", "person"),),
     "accounts:invite_again": (("POST", "invite", "person"),),
+    # Each is a call to Alibaba, with any key that one likes.
+    "web:credential": (("POST", "credential", "person"),),
+    "web:check_credential": (("POST", "credential", "person"),),
     # Who finds a browser open tries no passwords here.
     "accounts:password_change": (("POST", "code", "person"),),
     "admin:password_change": (("POST", "code", "person"),),
