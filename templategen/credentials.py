@@ -139,7 +139,7 @@ def learn_owner(fingerprint: str, alibaba_uid: str) -> None:
 
 
 def learn_owner_with(credential_id: int | None) -> bool:
-    """The same, asked with one list call where it is not known yet; False where no answer came, and nothing is learnt."""
+    """The same, asked with one list call where it is not known yet. False where no answer came: nothing is learnt."""
     fingerprint = build.fingerprint(credential_id)
     if KeyOwner.objects.filter(fingerprint=fingerprint).exists():
         return True
@@ -173,6 +173,19 @@ def may_be_one_account(one: int | None, other: int | None) -> bool:
     keys = [build.fingerprint(one), build.fingerprint(other)]
     owners = dict(KeyOwner.objects.filter(fingerprint__in=keys).values_list("fingerprint", "alibaba_uid"))
     return keys[0] == keys[1] or len(owners) < len(keys) or owners[keys[0]] == owners[keys[1]]
+
+
+def successor_of(credential_id: int | None) -> int | None:
+    """The key that took a retired one's place, if both are known to be of one Alibaba account; else None.
+
+    Its tasks can be asked for with either: an owner who replaces a key often deletes the old one at once.
+    """
+    last = Credential.objects.filter(pk=credential_id, retired_at__isnull=False).first() if credential_id else None
+    present = credentials.in_use(last.account_id) if last is not None else None
+    if last is None or present is None:
+        return None
+    owner = owner_of(last.fingerprint)
+    return present.pk if owner and owner_of(present.fingerprint) == owner else None
 
 
 # --- whether a template works with the present key ---
