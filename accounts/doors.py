@@ -58,7 +58,8 @@ def _headers() -> dict[str, str]:
         "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": settings.X_FRAME_OPTIONS,
-        "Content-Security-Policy": _NOTHING,
+        # Django's own pages about an error, under DEBUG only, have their style inline.
+        **({} if settings.DEBUG else {"Content-Security-Policy": _NOTHING}),
     }
 
 
