@@ -27,8 +27,15 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 View = Callable[..., HttpResponseBase]
 
 
+# Of an answer that did not come past django-csp: none of these is a page.
+_NOTHING = "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+
+
 class HeadersMiddleware:
-    """What Django and django-csp have no setting for."""
+    """The headers of every answer. Before all that may answer by itself: probes, a refused host, static files.
+
+    What Django and django-csp have set stays.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -36,9 +43,31 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """No other site may embed what is here, and no page here may use a sensor or a purse."""
         response = self.get_response(request)
-        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
-        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        for name, value in _headers().items():
+            response.headers.setdefault(name, value)
+        if request.is_secure() and settings.SECURE_HSTS_SECONDS:
+            response.headers.setdefault("Strict-Transport-Security", _hsts())
         return response
+
+
+def _headers() -> dict[str, str]:
+    return {
+        "Permissions-Policy": settings.PERMISSIONS_POLICY,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": settings.X_FRAME_OPTIONS,
+        # Django's own pages about an error, under DEBUG only, have their style inline.
+        **({} if settings.DEBUG else {"Content-Security-Policy": _NOTHING}),
+    }
+
+
+def _hsts() -> str:
+    """As SecurityMiddleware writes it."""
+    below = "; includeSubDomains" if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else ""
+    preload = "; preload" if settings.SECURE_HSTS_PRELOAD else ""
+    return f"max-age={settings.SECURE_HSTS_SECONDS}{below}{preload}"
 
 
 class VisitsMiddleware:

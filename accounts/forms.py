@@ -14,6 +14,15 @@ else:
     PasswordForm = SetPasswordForm
 
 
+class OneLine(forms.CharField):
+    """A name: one line of what can be seen. It stands in mails' subjects, and on pages beside other people's words."""
+
+    def to_python(self, value: Any) -> str:
+        """What cannot be seen becomes a space, but for NUL, which is refused; ``""`` where nothing is left."""
+        text = super().to_python(value) or ""
+        return " ".join("".join(letter if letter.isprintable() or letter == "\0" else " " for letter in text).split())
+
+
 class SignInForm(AuthenticationForm):
     """E-mail address and password."""
 
@@ -73,9 +82,7 @@ class RoleForm(forms.Form):
 class TokenForm(forms.Form):
     """What a new API token is for."""
 
-    name = forms.CharField(
-        label=_("What is it for?"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
-    )
+    name = OneLine(label=_("What is it for?"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
 
 class NewPasswordForm(PasswordForm):
@@ -85,7 +92,7 @@ class NewPasswordForm(PasswordForm):
 class FinishSignUpForm(PasswordForm):
     """The same, with the name of their account."""
 
-    account_name = forms.CharField(
+    account_name = OneLine(
         label=_("Name of your account"),
         help_text=_("Your studio's, team's or own name. People whom you invite see it."),
         max_length=100,

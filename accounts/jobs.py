@@ -65,4 +65,5 @@ def _send(name: str, email: str, language: str, **context: Any) -> None:
     with translation.override(language):
         text = render_to_string(f"accounts/mail/{name}.txt", {**context, "email": email, "site_url": settings.SITE_URL})
     subject, _end, body = text.strip().partition("\n")
-    send_mail(subject.strip(), body.strip() + "\n", None, [email])
+    # A name may have half a line's end in it from elsewhere; a header must not.
+    send_mail(" ".join(subject.split()), body.strip() + "\n", None, [email])

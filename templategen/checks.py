@@ -159,6 +159,21 @@ def staff_give_a_code(**_: Any) -> Sequence[CheckMessage]:
 
 
 @register(deploy=True)
+def hosts_are_named(**_: Any) -> Sequence[CheckMessage]:
+    """Under any name at all a page can be asked for by a foreign site that points its own name here."""
+    open_to = [host for host in settings.ALLOWED_HOSTS if host.startswith(("*", ".")) and host.count(".") < 2]
+    if not open_to:
+        return []
+    return [
+        CheckWarning(
+            f"ALLOWED_HOSTS has {', '.join(open_to)}: the site answers under names that are not its own.",
+            hint="Name each host; the one of TEMPLATEGEN_SITE_URL is always allowed.",
+            id="templategen.W005",
+        )
+    ]
+
+
+@register(deploy=True)
 def mails_are_sent(**_: Any) -> Sequence[CheckMessage]:
     """A mail has a link that lets somebody in: in a log it lies open to whoever reads the log."""
     if not settings.EMAIL_BACKEND.endswith("console.EmailBackend"):

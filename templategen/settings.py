@@ -109,11 +109,11 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "templategen.web.request_ids.RequestIdMiddleware",
+    "accounts.doors.HeadersMiddleware",
     # Answers before anything asks by which name the site was called: a load balancer calls it by its address.
     "templategen.web.probes.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "accounts.doors.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "accounts.doors.VisitsMiddleware",
@@ -247,6 +247,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 PERMISSIONS_POLICY = content_policy.PERMISSIONS
+# What DEBUG shows of an error, and what a mail to ADMINS would: with keys and signed addresses taken out.
+DEFAULT_EXCEPTION_REPORTER = "templategen.error_reports.Reporter"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 X_FRAME_OPTIONS = "DENY"
 BEHIND_PROXY: bool = env.bool("TEMPLATEGEN_BEHIND_PROXY", default=False)
@@ -443,16 +445,16 @@ READY_QUEUE_LENGTH: int = env.int("READY_QUEUE_LENGTH", default=2000)
 
 # --- Logs: LOG_FORMAT text or json, LOG_LEVEL; redact.py takes keys and signatures out ---
 LOG_FORMAT: str = env.str("LOG_FORMAT", default="text").lower()
-_hidden = [SECRET_KEY, *CREDENTIAL_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
-_hidden += [str(vars().get("EMAIL_HOST_PASSWORD") or ""), str(Q_CLUSTER.get("redis", {}).get("password") or "")]
+SECRETS = [SECRET_KEY, *CREDENTIAL_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
+SECRETS += [str(vars().get("EMAIL_HOST_PASSWORD") or ""), str(Q_CLUSTER.get("redis", {}).get("password") or "")]
 if not USE_SANDBOX:
-    _hidden += [DASHSCOPE_API_KEY, OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET]
+    SECRETS += [DASHSCOPE_API_KEY, OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"()": "templategen.logs.FieldsFormatter", "secrets": _hidden},
-        "json": {"()": "templategen.logs.JsonFormatter", "secrets": _hidden},
+        "text": {"()": "templategen.logs.FieldsFormatter", "secrets": SECRETS},
+        "json": {"()": "templategen.logs.JsonFormatter", "secrets": SECRETS},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json" if LOG_FORMAT == "json" else "text"}

@@ -14,6 +14,7 @@ import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from templategen.clients.http import TimeoutSession, UnwritableError
+from templategen.redact import redact
 
 # "SUCCEED" stands in the API page's table, "SUCCEEDED" in its sample and in the SDK.
 SUCCESS_WORDS = frozenset({"SUCCEEDED", "SUCCEED"})
@@ -272,7 +273,7 @@ class DashScope:
         raise RefusedError(
             status=status,
             code=_text(answer.get("code")),
-            message=_text(answer.get("message"), longest=2000),
+            message=_said(answer.get("message")),
             request_id=_text(answer.get("request_id")),
             retry_after=_retry_after(response),
         )
@@ -287,10 +288,15 @@ class DashScope:
             video_duration=_number(usage.get("video_duration")),
             video_ratio=_text(usage.get("video_ratio"), longest=50),
             code=_text(output.get("code")),
-            message=_text(output.get("message"), longest=2000),
+            message=_said(output.get("message")),
             request_id=_text(answer.get("request_id")),
             answer=answer,
         )
+
+
+def _said(value: Any) -> str:
+    """The service's own words, kept and shown: a refusal may quote the signed address that it could not load."""
+    return redact(_text(value, longest=2000))
 
 
 def _moment(text: str) -> datetime | None:

@@ -14,6 +14,7 @@ from templategen.credentials import Mark, marks_of
 from templategen.error_texts import ErrorText, explain
 from templategen.finding_texts import FindingText, describe
 from templategen.models import ActionTemplate
+from templategen.redact import redact
 from templategen.states import CANCELABLE, DELETABLE, FOR_A_PERSON, RETRYABLE, State
 from templategen.video.facts import Finding
 from templategen.web.hold import Hold, hold_of
@@ -101,6 +102,11 @@ class Card:
     def has_choices(self) -> bool:
         """There is a button to show besides Delete."""
         return self.can_retry or self.can_cancel or self.can_look or self.asks_person
+
+    @property
+    def message(self) -> str:
+        """The service's own words. Rows from before may have a signed address in them."""
+        return redact(self.template.error_message)
 
     @property
     def has_raw(self) -> bool:

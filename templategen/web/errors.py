@@ -5,6 +5,8 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import BadRequest
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -79,6 +81,11 @@ def _back(request: HttpRequest) -> str:
     return page if url_has_allowed_host_and_scheme(page, hosts, require_https=request.is_secure()) else "/"
 
 
+def _is_administration(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and "admin" in match.namespaces
+
+
 class ActionErrorMiddleware:
     """Turns any view's ActionError and NotAllowedError into answers, an empty 405 into a page; all else bubbles."""
 
@@ -97,8 +104,16 @@ class ActionErrorMiddleware:
         page["Allow"] = response.get("Allow", "")
         return page
 
+    def process_view(self, request: HttpRequest, *_view: Any) -> None:
+        """400 for what no database can look for: Django's administration hands filters on as they are."""
+        if _is_administration(request) and any("\0" in text for _name, texts in request.GET.lists() for text in texts):
+            raise BadRequest("a NUL in a filter")
+
     def process_exception(self, request: HttpRequest, exception: Exception) -> Any:
         """The answer, or None for what is not expected."""
+        if isinstance(exception, DataError | OverflowError) and _is_administration(request):
+            # A number that no row can have, in a choice of rows.
+            raise BadRequest("a value that the database does not take") from exception
         if isinstance(exception, NotAllowedError):
             return not_allowed(request, exception)
         return action_error(request, exception) if isinstance(exception, actions.ActionError) else None

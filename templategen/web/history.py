@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.history import names_in
 from templategen.models import ActionTemplate, Event
+from templategen.redact import redact
 from templategen.states import State
 
 # Refusals for a passing cause can be many; the newest tell enough.
@@ -101,4 +102,4 @@ def _moved(event: Event) -> str:
 
 
 def _detail(detail: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(detail[name]) for name in _SHOWN_DETAIL if detail.get(name))
+    return tuple(redact(str(detail[name])) for name in _SHOWN_DETAIL if detail.get(name))

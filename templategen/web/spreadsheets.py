@@ -1,13 +1,16 @@
 """CSV for spreadsheet programs: streamed, and with no cell that such a program would take for a formula."""
 
 import csv
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from django.http import StreamingHttpResponse
 
-# What begins a formula in Excel, LibreOffice or Google Sheets, in wide letters too (OWASP, "CSV injection").
-_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# What begins a formula in Excel, LibreOffice or Google Sheets (OWASP, "CSV injection"); a tab or line's end in front
+# makes a cell of its own.
+_BEGINS_A_FORMULA = frozenset("=+-@")
+_ENDS_A_CELL = frozenset("\t\r\n")
 # Else Excel takes UTF-8 for something else.
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -19,7 +22,17 @@ def safe_cell(value: Cell) -> Cell:
     if not isinstance(value, str):
         return value
     text = value.replace("\x00", "")
-    return f"'{text}" if text.lstrip(" ").startswith(_BEGINS_A_FORMULA) else text
+    return f"'{text}" if _is_formula(text) else text
+
+
+def _is_formula(text: str) -> bool:
+    """By the first character that can be seen: wide, small and raised forms count as the plain one (NFKC)."""
+    for character in text:
+        if character in _ENDS_A_CELL:
+            return True
+        if character.isprintable() and not character.isspace():
+            return unicodedata.normalize("NFKC", character)[0] in _BEGINS_A_FORMULA
+    return False
 
 
 class _Line:

@@ -1,4 +1,4 @@
-"""Four processes with twelve threads each want the last of an account's quota: never over, never lost."""
+"""Four processes with thirteen threads each want the last of an account's quota: never over, never lost."""
 
 import json
 import time
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from tests.databases.site import Site
 
-LIMIT, PROCESSES, THREADS, TRIES = 100, 4, 12, 4
+LIMIT, PROCESSES, THREADS, TRIES = 100, 4, 13, 4
 SETUP = (
     "from accounts.models import Account, Quota; a = Account.objects.create(name='Race', slug='race'); "
     f"Quota.objects.create(account=a, templates_per_month={LIMIT})"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -18,6 +19,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from accounts import addresses, limits
 from accounts.door_models import Knocks
@@ -25,6 +27,7 @@ from accounts.models import User
 from templategen.content_policy import bucket_origin, policy
 from templategen.urls import urlpatterns as the_sites
 from tests.people import PASSWORD, make_person
+from tests.settings import PASSWORD_HASHERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +60,40 @@ def test_locked_out_the_right_password_lets_nobody_in(client: Client, owner: Use
     fail(5)
     assert sign_in(client).status_code == 429
     assert not is_in(client)
+
+
+def test_the_lock_tells_nobody_who_is_known_here(owner: User) -> None:
+    User.objects.create_user("no-password@example.com")
+    User.objects.create_user("switched-off@example.com", password=PASSWORD, is_active=False)
+    told = {}
+    for number, email in enumerate(
+        (owner.email, "nobody@example.com", "no-password@example.com", "switched-off@example.com")
+    ):
+        answers = [fail(1, email, REMOTE_ADDR=f"198.51.100.{number}") for _ in range(6)]
+        pages = [re.sub(r'(csrfmiddlewaretoken"|username"[^>]*) value="[^"]*"', "", str(a.content)) for a in answers]
+        told[email] = [
+            (a.status_code, "Retry-After" in a.headers, page) for a, page in zip(answers, pages, strict=True)
+        ]
+    assert {status for status, *_more in told[owner.email]} == {200, 429}
+    for pages in told.values():
+        assert pages == told[owner.email]
+
+
+def test_a_wrong_password_costs_as_much_for_somebody_unknown(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    User.objects.create_user("no-password@example.com")
+    hashed: list[str] = []
+    hasher = import_string(PASSWORD_HASHERS[0])
+    encode = hasher.encode
+
+    def counted(self: Any, password: str, *more: Any) -> str:
+        hashed.append(password)
+        return str(encode(self, password, *more))
+
+    monkeypatch.setattr(hasher, "encode", counted)
+    for email in (owner.email, "nobody@example.com", "no-password@example.com"):
+        hashed.clear()
+        fail(1, email)
+        assert len(hashed) == 1, email
 
 
 def test_capital_letters_and_spaces_are_no_way_round_the_lock(client: Client, owner: User) -> None:

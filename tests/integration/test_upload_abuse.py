@@ -1,11 +1,14 @@
 """What somebody with a part's address, or with access to the bucket, could try."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
 import requests
+from django.db import connection
 
-from accounts.models import Quota
+from accounts.models import LedgerEntry, Quota
 from accounts.usage import usage_of
 from templategen import actions
 from templategen.clients.build import storage
@@ -71,6 +74,59 @@ def test_only_so_many_unfinished_uploads_of_an_account(product, account, owner, 
     begin(other, account_of(other))
     actions.cancel(first, by=owner)
     begin()
+
+
+def test_of_many_starts_at_once_no_more_begin_than_may(product, account, owner, settings):
+    settings.UNFINISHED_UPLOADS, threads = 3, 12
+    ready = Barrier(threads)
+
+    def begin(number):
+        try:
+            ready.wait(20)
+            actions.begin_upload(account, by=owner, file_name=f"{number}.mp4", size_bytes=1_000_000)
+        except actions.QuotaError as refused:
+            return refused.code
+        finally:
+            connection.close()
+        return "begun"
+
+    with ThreadPoolExecutor(threads) as pool:
+        told = list(pool.map(begin, range(threads)))
+    assert sorted(told) == ["begun"] * 3 + ["upload.unfinished"] * (threads - 3)
+    assert ActionTemplate.objects.filter(state=State.UPLOADING).count() == Clip.objects.count() == 3
+    # A refused start holds no room and leaves no entry.
+    assert usage_of(account.pk).storage.held == 3_000_000
+    assert LedgerEntry.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Content-Type", "Content-MD5", "x-oss-object-acl", "x-oss-copy-source", "x-oss-callback", "x-oss-forbid-overwrite",
+     "x-oss-meta-a", "x-oss-storage-class", "x-oss-security-token"],
+)  # fmt: skip
+def test_no_header_can_be_added_to_a_parts_address(upload, header):
+    url = address_of(upload)
+    value = "public-read" if header.endswith("acl") else "/templategen/clips/other.mp4"
+    assert requests.put(url, data=b"x", headers={header: value}, timeout=10).status_code in {400, 403}
+    assert storage().list_parts(upload.clip.object_key, upload.clip.upload_id) == {}
+
+
+def test_nothing_can_be_added_to_or_taken_from_a_parts_address(upload):
+    url = address_of(upload)
+    for name in dict(parse_qsl(urlsplit(url).query)):
+        assert put(changed(url, without=(name,))) in {400, 403}, name
+    for more in ({"acl": ""}, {"append": "", "position": "0"}, {"x-oss-process": "x"}, {"uploads": ""}):
+        assert put(changed(url, **more)) in {400, 403}, more
+    assert put(url.replace("partNumber=1", "partNumber=1&partNumber=2")) in {400, 403}
+    assert storage().list_parts(upload.clip.object_key, upload.clip.upload_id) == {}
+
+
+def test_a_parts_address_is_of_no_use_once_the_upload_was_canceled(upload, owner):
+    url = address_of(upload)
+    assert put(url) == 200
+    actions.cancel(upload, by=owner)
+    assert put(url) == 404
+    assert storage().head(upload.clip.object_key) is None
 
 
 def test_a_parts_address_writes_nowhere_else(upload, account, owner):

@@ -113,7 +113,33 @@ def test_a_long_ledger_is_sent_whole(page, account, django_assert_max_num_querie
     assert [row["reference"] for row in rows] == [f"template:{number}:1:hold" for number in range(1100)]
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "  =1", "＝1", "－1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1",
+        "+1",
+        "-1",
+        "@x",
+        "\tx",
+        "\rx",
+        "\nx",
+        "  =1",
+        "＝1",
+        "－1",
+        "＋1",
+        "＠x",
+        "\u3000=1",
+        "\u200b=1",
+        "\ufeff=1",
+        "\x0b@x",
+        "﹢1",
+        "﹣1",
+        "﹦1",
+        "﹫x",
+        "⁺1",
+        "\0=1",
+    ],
+)
 def test_no_text_begins_like_a_formula(text):
     assert str(safe_cell(text)).startswith("'")
 

@@ -93,3 +93,17 @@ def test_mails_that_go_to_the_log_in_production_are_said(settings):
     assert ids(checks.mails_are_sent()) == ["templategen.W004"]
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     assert not checks.mails_are_sent()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "found"),
+    [
+        (["templates.example.com", "127.0.0.1"], []),
+        ([".studio.example.com"], []),
+        (["*"], ["templategen.W005"]),
+        (["127.0.0.1", ".com"], ["templategen.W005"]),
+    ],
+)
+def test_a_deployed_site_answers_to_its_own_names_only(settings, hosts, found):
+    settings.ALLOWED_HOSTS = hosts
+    assert ids(checks.hosts_are_named()) == found

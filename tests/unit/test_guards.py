@@ -43,6 +43,9 @@ _WRITERS = {
         f"accounts/{name}.py"
         for name in (
             "access",
+            "administration",
+            "admin/accounts",
+            "admin/reasons",
             "credentials",
             "history",
             "jobs",
@@ -149,3 +152,16 @@ def test_nothing_names_a_registry_or_a_path_of_a_machine():
     names = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
     names += [path for _name, path in sources("templategen", "accounts", "tests")]
     assert [str(path) for path in names if path != Path(__file__) and bad.search(path.read_text())] == []
+
+
+def test_every_secret_setting_may_come_from_a_file():
+    """Read by _secret, which also takes NAME_FILE: nothing that sounds like one is read in another way."""
+    text = (ROOT / "templategen" / "settings.py").read_text()
+    read = set(re.findall(r"env\.\w+\(\"([A-Z_]+)\"", text))
+    addresses = {"TEMPLATEGEN_SITE_URL", "TEMPLATEGEN_SANDBOX_URL", "DASHSCOPE_BASE_URL"}
+    secret = re.compile(r"KEY|SECRET|TOKEN|PASSW|CREDENTIAL|(?<!_SECONDS)_URL$")
+    assert {name for name in read if secret.search(name) and not name.startswith("LIMIT_")} == addresses
+    assert set(re.findall(r"_secret\(\"([A-Z_]+)\"", text)) >= {
+        "SECRET_KEY", "CREDENTIAL_KEYS", "METRICS_TOKEN", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DASHSCOPE_API_KEY",
+        "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_BUCKET",
+    }  # fmt: skip
