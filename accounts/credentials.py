@@ -14,7 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accounts.models import Account, Credential, User
+from accounts import history
+from accounts.models import Account, AccountEvent, Credential, User
 
 
 class UnreadableError(Exception):
@@ -49,8 +50,9 @@ def replace(
 ) -> Credential:
     """Use this API key from now on. The one before is retired: its open tasks are still watched with it."""
     with transaction.atomic():
-        retire(account, by=by)
-        return Credential.objects.create(
+        _lock(account)
+        _retire(account)
+        fresh = Credential.objects.create(
             account=account,
             secret_ciphertext=_fernet().encrypt(secret.encode()),
             hint=secret[-4:],
@@ -62,11 +64,30 @@ def replace(
             checked_at=timezone.now(),
             created_by=by,
         )
+        history.note(account, AccountEvent.Kind.CREDENTIAL_REPLACED, by=by, about=str(fresh))
+    return fresh
 
 
 def retire(account: Account, *, by: User | None) -> bool:
     """Use the site's credential from now on; whether there was an own one."""
-    return bool(Credential.objects.filter(account=account, retired_at=None).update(retired_at=timezone.now()))
+    with transaction.atomic():
+        _lock(account)
+        last = _retire(account)
+        if last is not None:
+            history.note(account, AccountEvent.Kind.CREDENTIAL_REMOVED, by=by, about=str(last))
+    return last is not None
+
+
+def _lock(account: Account) -> None:
+    """Two owners who press at once come one after the other."""
+    Account.objects.select_for_update().get(pk=account.pk)
+
+
+def _retire(account: Account) -> Credential | None:
+    last = in_use(account.pk)
+    if last is not None:
+        Credential.objects.filter(pk=last.pk).update(retired_at=timezone.now())
+    return last
 
 
 def note_check(credential: Credential, *, good: bool, code: str = "", alibaba_uid: str = "") -> None:
@@ -78,6 +99,11 @@ def note_check(credential: Credential, *, good: bool, code: str = "", alibaba_ui
         checked_at=timezone.now(),
         alibaba_uid=alibaba_uid or credential.alibaba_uid,
     )
+
+
+def note_owner(fingerprint: str, alibaba_uid: str) -> None:
+    """Remember whose key it is, on every credential with that key."""
+    Credential.objects.filter(fingerprint=fingerprint).exclude(alibaba_uid=alibaba_uid).update(alibaba_uid=alibaba_uid)
 
 
 def rotate() -> int:

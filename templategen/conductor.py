@@ -18,12 +18,12 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 
-from templategen import handover, reconcile, sweep, tally
+from templategen import credential_status, handover, reconcile, sweep, tally
 from templategen.clients.dashscope import UnknownOutcomeError
 from templategen.lease import LeaseHolder
 from templategen.models import ActionTemplate, FormerTask
 from templategen.reconcile import Gathered, Question
-from templategen.states import LOOKED_AT
+from templategen.states import LOOKED_AT, State
 from templategen.watch import Asking, ClosedError, Watcher
 
 logger = logging.getLogger(__name__)
@@ -127,10 +127,10 @@ class Conductor:
     # --- looks ---
 
     def _all_watchers(self) -> list[Watcher]:
-        """One for each credential with open tasks, and the site's."""
+        """One for each credential, in use or retired, with open tasks or unanswered submits, and the site's."""
         if time.monotonic() - self._credentials_at >= _CREDENTIALS_SECONDS:
             self._credentials_at = time.monotonic()
-            own = ActionTemplate.objects.filter(state__in=LOOKED_AT, credential__isnull=False)
+            own = ActionTemplate.objects.filter(state__in=LOOKED_AT | {State.UNCONFIRMED}, credential__isnull=False)
             former = FormerTask.objects.open(now=timezone.now()).filter(credential__isnull=False)
             wanted = {None}.union(
                 *(rows.order_by().values_list("credential", flat=True).distinct() for rows in (own, former))
@@ -140,6 +140,7 @@ class Conductor:
             for credential_id in self._watchers.keys() - wanted:
                 if not self._watchers[credential_id].busy:
                     self._watchers.pop(credential_id).close()
+                    credential_status.forget_retired(credential_id)
         return list(self._watchers.values())
 
     # --- submits without an answer ---

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts.models import Credential
 from templategen import policy
 from templategen.clients.dashscope import RefusedError
 from templategen.models import CredentialStatus
@@ -121,6 +122,13 @@ def went_well(credential_id: int | None, *, begun_at: datetime | None) -> None:
     if row.filter(paused_at__lt=begun_at).update(**_NOT_PAUSED):
         logger.warning("credential resumed", extra={"credential": key_of(credential_id)})
     row.filter(throttles__gt=0, held_at__lt=begun_at).update(**_NOT_HELD)
+
+
+def forget_retired(credential_id: int | None) -> None:
+    """Nothing is done any more with a credential that was replaced or removed: no pause of it is anybody's trouble."""
+    retired = Credential.objects.filter(retired_at__isnull=False)
+    if credential_id is not None and retired.filter(pk=credential_id).exists():
+        CredentialStatus.objects.filter(key=key_of(credential_id)).delete()
 
 
 def bring_back(*, now: datetime, ahead: timedelta) -> int:

@@ -4,26 +4,14 @@ Codes of DashScope: the API page's own table and the "Error messages" page (alib
 in lower case. The raw code, message and request ID stay on the row and are shown beside.
 """
 
-from dataclasses import dataclass
-
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from templategen.key_texts import ErrorText, own_key_text
 from templategen.models import ActionTemplate
 from templategen.policy import Verdict, verdict_on
 from templategen.states import State
 
-Text = str | Promise
-
-
-@dataclass(frozen=True)
-class ErrorText:
-    """Three short sentences."""
-
-    what: Text
-    why: Text
-    fix: Text
-
+__all__ = ["ErrorText", "explain", "explain_code", "known_codes", "own_key_text"]
 
 _OTHER_CLIP = _("Choose another clip, or cut or film it anew, and upload it.")
 _TRY_AGAIN = _("Try again; the stored video is used, nothing is uploaded a second time.")
@@ -33,6 +21,7 @@ _FIRST_FRAME = _("Alibaba refused the first frame.")
 
 _MAY_BE_BILLED = _("Try again; it may be billed once more.")
 _MEND_AND_TRY = _("Try again once the site's administrator has looked into it; it may be billed once more.")
+_MEND_OWN = _("Try again once an owner of the account has looked into its own API key; it may be billed once more.")
 _RIGHTS = ErrorText(
     _("Waiting: Alibaba refused the site's request."),
     _("The site's key lacks a right: to the model, the workspace or the application."),
@@ -284,11 +273,21 @@ def explain(template: ActionTemplate) -> ErrorText | None:
     """The texts for a row on which something went wrong; None where nothing did."""
     if not template.error_code:
         return None
+    if template.credential_id is not None and _is_of_the_key(template):
+        text = own_key_text(template.error_code)
+        return text if template.state != State.FAILED else ErrorText(_OTHER.what, text.why, _MEND_OWN)
     if template.state == State.FAILED and verdict_on(template.error_code) in {Verdict.PAUSE, Verdict.LATER}:
         # Said of a task that had been taken: it does not go on by itself.
         text = explain_code(template.error_code) or _SITE
         return ErrorText(_OTHER.what, text.why, _MEND_AND_TRY)
     return explain_code(template.error_code) or (_SITE if template.state == State.QUEUED else _OTHER)
+
+
+def _is_of_the_key(template: ActionTemplate) -> bool:
+    """Whether its own key, bill or right is the cause: as of a paused credential."""
+    code = template.error_code
+    unknown = template.state == State.QUEUED and explain_code(code) is None
+    return unknown or code.startswith("credential.") or verdict_on(code) is Verdict.PAUSE
 
 
 def explain_code(code: str) -> ErrorText | None:

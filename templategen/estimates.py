@@ -137,13 +137,19 @@ class _Line:
 
 def _place(template: ActionTemplate, numbers: dict[int, int], lines: dict[int | None, _Line]) -> Place:
     if template.state == State.QUEUED and template.pk in numbers:
-        line = lines[credential_of(template.account_id)]
+        line = _line_of(template.account_id, lines)
         number = numbers[template.pk]
         start = line.start_of(template.account_id, number)
         ready = start + line.run if start is not None and line.run is not None else None
         return Place(number, max(line.waiting.get(template.account_id, 0), number), start, ready)
     times = lines[template.credential_id].open.get(template.pk)
     return Place(0, 0, *(times or (None, None)))
+
+
+def _line_of(account_id: int, lines: dict[int | None, _Line]) -> _Line:
+    """The line in which the account waits; of one without a turn (suspended) its credential's."""
+    found = next((line for line in lines.values() if account_id in line.waiting), None)
+    return lines[credential_of(account_id)] if found is None else found
 
 
 def _numbers(asked: Sequence[ActionTemplate]) -> dict[int, int]:

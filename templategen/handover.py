@@ -10,6 +10,7 @@ from django.db.models import Count
 
 from accounts.ledger import limits_of_many
 from templategen import actions, credential_status, pipeline, reconcile, turns
+from templategen.credentials import credential_of
 from templategen.lease import LeaseHolder
 from templategen.models import ActionTemplate, CredentialStatus
 from templategen.states import AT_SERVICE, State
@@ -70,7 +71,8 @@ def _hand_over_one(lease: LeaseHolder, turn: Waiting, now: datetime) -> bool:
         if not lease.renew():
             return False
         status = _may_go(turn.credential_id, now)
-        if status is None:
+        # The account may have got another key since the pass began: its turn is in that one's line.
+        if status is None or credential_of(turn.account_id) != turn.credential_id:
             return False
         waiting = ActionTemplate.objects.filter(
             state=State.QUEUED, next_look_at__lte=now, account_id=turn.account_id

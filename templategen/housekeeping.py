@@ -1,4 +1,4 @@
-"""What grows by itself and nobody looks at: the queue's own rows and expired sessions.
+"""What grows by itself and nobody looks at: the queue's own rows and expired sessions. And whose the API keys are.
 
 Measured (docs/decisions/queue.md): with ``save_limit`` -1 a task that succeeds leaves nothing, one that fails leaves a
 row of ``django_q_task`` for ever. The history of a template goes with its row (``Event.template`` cascades).
@@ -11,6 +11,7 @@ from importlib import import_module
 from django.conf import settings
 from django_q.models import OrmQ, Task
 
+from templategen.credentials import learn_owners
 from templategen.lease import LeaseHolder
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def daily(now: datetime) -> int:
     if not LeaseHolder("housekeeping", length=EVERY).acquire():
         return 0
     pruned, expired = prune_queue(now), clear_sessions()
+    learn_owners()
     logger.info("housekeeping done", extra={"queue_rows": pruned, "sessions_cleared": expired})
     return pruned
 

@@ -122,6 +122,9 @@ class ActionTemplate(models.Model):
     credential = models.ForeignKey(
         Credential, null=True, on_delete=models.PROTECT, related_name="+", verbose_name=_("credential")
     )
+    # Which API key it was last sent with, the site's too (accounts.credentials.fingerprint_of); empty before, and for
+    # rows of before this was kept.
+    made_with_fingerprint = models.CharField(_("fingerprint of the key"), max_length=64, blank=True)
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     # The next time somebody has to do something about the row: check it again, hand it over, look at its task.
     next_look_at = models.DateTimeField(_("next step due"), default=timezone.now)
@@ -475,6 +478,21 @@ class CredentialStatus(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class KeyOwner(models.Model):
+    """Which Alibaba account an API key belongs to, as the task list has told. Written by ``credentials.py`` only."""
+
+    fingerprint = models.CharField(_("fingerprint of the key"), max_length=64, unique=True)
+    alibaba_uid = models.CharField(_("Alibaba account"), max_length=100)
+    learnt_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("key's Alibaba account")
+        verbose_name_plural = _("keys' Alibaba accounts")
+
+    def __str__(self) -> str:
+        return self.alibaba_uid
 
 
 class Turn(models.Model):

@@ -23,6 +23,7 @@ from django.utils.dateparse import parse_datetime
 from templategen import actions, credential_status, evidence, pipeline, policy, sender
 from templategen.clients.build import dashscope
 from templategen.clients.dashscope import CANCELED_WORD, FAILED_WORD, SUCCESS_WORDS, UNKNOWN_WORD, RefusedError, Task
+from templategen.credentials import may_be_one_account
 from templategen.evidence import Evidence, call_end
 from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.policy import Verdict
@@ -190,10 +191,10 @@ def _believed(template: ActionTemplate, told: Evidence, *, now: datetime) -> Lis
 
 def _is_alone(template: ActionTemplate) -> bool:
     """Whether no other call is under way or unanswered whose task this could be."""
-    unanswered = ActionTemplate.objects.filter(state=State.UNCONFIRMED).exclude(pk=template.pk)
+    unanswered = ActionTemplate.objects.filter(state=State.UNCONFIRMED)
     if template.sent_at is not None:
         unanswered = unanswered.filter(sent_at__gte=template.sent_at - 2 * policy.skew())
-    return not unanswered.exists() and not _under_way(template)
+    return not _shares_a_list(template, unanswered) and not _under_way(template)
 
 
 def _is_proved(chosen: Listed, gathered: Gathered) -> bool:
@@ -219,8 +220,13 @@ def _not_told_apart(template: ActionTemplate, told: Evidence, *, now: datetime) 
 
 def _under_way(template: ActionTemplate) -> bool:
     """Whether another's answer is still to come: the list may show its task before its row has it."""
-    others = ActionTemplate.objects.filter(Q(credential_id=template.credential_id), state=State.SUBMITTING)
-    return others.exclude(pk=template.pk).exists()
+    return _shares_a_list(template, ActionTemplate.objects.filter(state=State.SUBMITTING))
+
+
+def _shares_a_list(template: ActionTemplate, rows: TemplateQuerySet) -> bool:
+    """Whether the task of one of ``rows`` may stand in the same list: that of another Alibaba account shows none."""
+    others = rows.exclude(pk=template.pk).order_by().values_list("credential", flat=True).distinct()
+    return any(may_be_one_account(template.credential_id, other) for other in others)
 
 
 def _nothing_there(template: ActionTemplate, gathered: Gathered, told: Evidence, *, now: datetime) -> None:

@@ -19,11 +19,13 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.models import Credential
 from templategen import actions, credential_status
 from templategen.clients.build import dashscope
 from templategen.clients.dashscope import SUCCESS_WORDS, DashScope
+from templategen.credentials import credential_of
 from templategen.models import ActionTemplate, Event, Lease
-from templategen.states import FOR_A_PERSON, State
+from templategen.states import AT_SERVICE, FOR_A_PERSON, State
 from templategen.task_list import Listed, Question, gather
 
 logger = logging.getLogger(__name__)
@@ -74,16 +76,19 @@ def _home() -> str:
         return f"{cursor.fetchone()[0]}/{database}/{table}"
 
 
-def hold(found: list[dict[str, Any]]) -> Held:
+def hold(found: dict[int | None, list[dict[str, Any]]]) -> Held:
     """Put before a person whatever may have been submitted since the backup was made.
 
-    Waiting ones and those with an open call become UNCONFIRMED, left to a person, with ``found`` (``unowned_tasks``) to
-    choose from; checks are stopped (BLOCKED, to be asked for again); uploads are canceled. Ended ones stay, and so do
-    those with a task ID, which is looked at as ever. May be run again.
+    Waiting ones and those with an open call become UNCONFIRMED, left to a person, with ``found`` of their own key
+    (``unowned_tasks``) to choose from; checks are stopped (BLOCKED, to be asked for again); uploads are canceled. Ended
+    ones stay, and so do those with a task ID, which is looked at as ever. May be run again.
     """
     held = Held()
     for template in ActionTemplate.objects.filter(state__in=[State.QUEUED, State.SUBMITTING, State.UNCONFIRMED]):
-        held.maybe_sent += _leave_to_a_person(template, found)
+        if template.state == State.QUEUED:
+            # With whose key it was sent since, if it was: nobody else's tasks are laid out for it.
+            template.credential_id = credential_of(template.account_id)
+        held.maybe_sent += _leave_to_a_person(template, found.get(template.credential_id, []))
     for template in ActionTemplate.objects.filter(state=State.CHECKING):
         held.checks += template.move(State.BLOCKED, error_code=CODE, claim_token="", detail={"decision": CODE})
     for template in ActionTemplate.objects.select_related("clip").filter(state=State.UPLOADING):
@@ -101,7 +106,13 @@ def _leave_to_a_person(template: ActionTemplate, found: list[dict[str, Any]]) ->
     if template.state == State.QUEUED:
         # A claim that no message knows of: whatever lies in the queue is stale.
         token = uuid.uuid4().hex
-        if not template.move(State.SUBMITTING, claim_token=token, claimed_at=timezone.now(), detail=detail):
+        if not template.move(
+            State.SUBMITTING,
+            claim_token=token,
+            claimed_at=timezone.now(),
+            detail=detail,
+            credential_id=template.credential_id,
+        ):
             return False
     values: dict[str, Any] = {"sent_at": None, "error_code": FOR_A_PERSON, "error_message": CODE, "found": found}
     if template.state == State.SUBMITTING:
@@ -111,15 +122,23 @@ def _leave_to_a_person(template: ActionTemplate, found: list[dict[str, Any]]) ->
     return bool(same.update(version=F("version") + 1, changed_at=timezone.now(), **values))
 
 
-def unowned_tasks() -> tuple[list[dict[str, Any]], bool]:
+def credentials_in_question() -> list[int | None]:
+    """The site's, and every own one that a row may have been sent with since the backup: in use, or of open rows."""
+    rows = ActionTemplate.objects.filter(state__in=AT_SERVICE, credential__isnull=False)
+    own = set(rows.order_by().values_list("credential", flat=True).distinct())
+    own |= set(Credential.objects.filter(retired_at=None).values_list("pk", flat=True))
+    return [None, *sorted(pk for pk in own if pk is not None)]
+
+
+def unowned_tasks(credential_id: int | None = None) -> tuple[list[dict[str, Any]], bool]:
     """Tasks of the last 24 hours that no template here owns, the newest first; and whether the list was read whole.
 
     Each has ``task_id``, ``status``, ``made_at`` (ISO 8601) and ``request_id`` as in ``ActionTemplate.found``; those
     that succeeded also ``template_id`` and ``seconds``, for an ID stands nowhere else and is gone a day later. Raises
-    DashScopeError where the service does not answer.
+    DashScopeError where the service does not answer, or the credential's key cannot be used.
     """
-    client = dashscope()
-    gathered = gather(client, Question(page_size=credential_status.status_of(None).page_size))
+    client = dashscope(credential_id)
+    gathered = gather(client, Question(page_size=credential_status.status_of(credential_id).page_size))
     if gathered.problem is not None:
         raise gathered.problem
     ids = [task.task_id for task in gathered.tasks]

@@ -286,6 +286,7 @@ LIMITS: dict[str, str] = {
     "mail": env.str("LIMIT_MAIL", default="20/3600"),
     "mail_to": env.str("LIMIT_MAIL_TO", default="5/3600"),
     "invite": env.str("LIMIT_INVITE", default="60/3600"),
+    "credential": env.str("LIMIT_CREDENTIAL", default="30/3600"),
     "link": env.str("LIMIT_LINK", default="60/900"),
     "code": env.str("LIMIT_CODE", default="20/3600"),
     # Calls with one token (templategen/api/doors.py).
@@ -301,6 +302,9 @@ LIMITED_VIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "accounts:sign_up": _mails,
     "accounts:invite": (("POST", "invite", "person"),),
     "accounts:invite_again": (("POST", "invite", "person"),),
+    # Each is a call to Alibaba, with any key that one likes.
+    "web:credential": (("POST", "credential", "person"),),
+    "web:check_credential": (("POST", "credential", "person"),),
     # Who finds a browser open tries no passwords here.
     "accounts:password_change": (("POST", "code", "person"),),
     "admin:password_change": (("POST", "code", "person"),),
@@ -321,6 +325,10 @@ FILE_UPLOAD_HANDLERS = [
 FILE_UPLOAD_TEMP_DIR: str | None = env.str("TEMPLATEGEN_SPOOL", default="") or None
 
 DASHSCOPE_BASE_URL: str = env.str("DASHSCOPE_BASE_URL", default="https://dashscope.aliyuncs.com/api/v1").rstrip("/")
+# Where accounts' own keys may point at besides (https; "*." is any name below): Beijing's documented hosts.
+DASHSCOPE_ALLOWED_HOSTS: list[str] = env.list(
+    "DASHSCOPE_ALLOWED_HOSTS", default=["dashscope.aliyuncs.com", "*.cn-beijing.maas.aliyuncs.com"]
+)
 DASHSCOPE_WORKSPACE: str = env.str("DASHSCOPE_WORKSPACE", default="")
 DASHSCOPE_MODEL: str = env.str("DASHSCOPE_MODEL", default="animate-anyone-template-gen2")
 DASHSCOPE_TRAILING_SLASH: bool = env.bool("DASHSCOPE_TRAILING_SLASH", default=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import Count, Min, OuterRef, Subquery
 
 from accounts.models import Account
-from templategen.credentials import credential_of
+from templategen.credentials import own_credential
 from templategen.models import ActionTemplate, Turn
 from templategen.states import State
 
@@ -34,11 +34,12 @@ def in_turn(*, now: datetime | None = None) -> list[Waiting]:
     if now is not None:
         rows = rows.filter(next_look_at__lte=now)
     served_at = Subquery(Turn.objects.filter(account=OuterRef("account")).values("at")[:1])
-    found = rows.order_by().values("account").annotate(count=Count("pk"), first=Min("queued_at"), served_at=served_at)
-    waiting = [
-        Waiting(account, credential_of(account), count, first, served)
-        for account, count, first, served in found.values_list("account", "count", "first", "served_at")
-    ]
+    found = (
+        rows.order_by()
+        .values("account")
+        .annotate(own=own_credential(), count=Count("pk"), first=Min("queued_at"), served_at=served_at)
+    )
+    waiting = [Waiting(*line) for line in found.values_list("account", "own", "count", "first", "served_at")]
     return sorted(waiting, key=_rank)
 
 

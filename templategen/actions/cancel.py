@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from templategen.actions.errors import NotPossibleError, ServiceTroubleError
 from templategen.actions.queue import ring
-from templategen.actions.undecided import require_for_a_person
+from templategen.actions.undecided import require_for_a_person, unusable_key
 from templategen.actions.upload import cancel_upload
 from templategen.clients.build import dashscope
 from templategen.clients.dashscope import (
@@ -26,6 +26,7 @@ from templategen.clients.dashscope import (
     DashScopeError,
     RefusedError,
     Task,
+    UnusableKeyError,
 )
 from templategen.models import ActionTemplate, Event
 from templategen.policy import Verdict, verdict
@@ -121,7 +122,11 @@ def _cancel_task(template: ActionTemplate, *, by: User | None) -> bool | None:
 
 def _ask_to_cancel(template: ActionTemplate) -> Task:
     """The task as it is after it was asked for: no other answer is believed. Raises ServiceTroubleError."""
-    client, taken = dashscope(template.credential_id), False
+    taken = False
+    try:
+        client = dashscope(template.credential_id)
+    except UnusableKeyError as problem:
+        raise unusable_key() from problem
     try:
         client.cancel_task(template.task_id)
         taken = True

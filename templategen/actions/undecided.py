@@ -14,7 +14,7 @@ from accounts.models import User
 from templategen.actions.errors import NotPossibleError, RefusedError, ServiceTroubleError
 from templategen.actions.quota import over_quota
 from templategen.clients.build import dashscope
-from templategen.clients.dashscope import UNKNOWN_WORD, DashScopeError, Task
+from templategen.clients.dashscope import UNKNOWN_WORD, DashScopeError, Task, UnusableKeyError
 from templategen.models import ActionTemplate, Event
 from templategen.policy import skew
 from templategen.states import FOR_A_PERSON, LOOKED_AT, UNDECIDED, State
@@ -33,6 +33,15 @@ _KEPT_RESULT = "kept"
 _LENGTH_MAY_DIFFER_S = 1.0
 # As it goes into an address: never a slash, nothing that has to be quoted.
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def unusable_key() -> ServiceTroubleError:
+    """Only the key that made a task can ask for it."""
+    return ServiceTroubleError(
+        "credential",
+        _("The API key that this task was made with cannot be read at the moment, so Alibaba cannot be asked about it. "
+          "Whoever runs the site can mend that."),
+    )  # fmt: skip
 
 
 def lost_race() -> NotPossibleError:
@@ -121,6 +130,8 @@ def _taken() -> RefusedError:
 def _ask(template: ActionTemplate, task_id: str) -> Task:
     try:
         return dashscope(template.credential_id).get_task(task_id)
+    except UnusableKeyError as problem:
+        raise unusable_key() from problem
     except DashScopeError as problem:
         raise ServiceTroubleError(
             "dashscope", _("Alibaba did not answer, so the task could not be looked at. Try again in a moment.")

@@ -143,12 +143,17 @@ def _trouble(status: CredentialStatus, now: datetime) -> Trouble:
     paused = status.paused_at is not None
     return Trouble(
         status=status,
-        text=explain(ActionTemplate(state=State.QUEUED, error_code=status.pause_code)) if paused else None,
+        text=explain(_paused_row(status)) if paused else None,
         said=redact(status.pause_message),
         paused=paused,
         submits_held=_later(status.submits_held_until, now),
         looks_held=_later(status.looks_held_until, now),
     )
+
+
+def _paused_row(status: CredentialStatus) -> ActionTemplate:
+    own = None if status.key == credential_status.SITE else int(status.key)
+    return ActionTemplate(state=State.QUEUED, error_code=status.pause_code, credential_id=own)
 
 
 def _candidate(found: dict[str, Any]) -> Candidate:

@@ -14,10 +14,13 @@ from accounts.models import Account
 from accounts.permissions import Permission
 from templategen import access
 from templategen.api.doors import BadRequestError, by_token
+from templategen.credentials import Mark, marks_of
 from templategen.error_texts import explain
 from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.states import State
 
+# True, false, or null: not known.
+_USABLE: dict[Mark | None, bool | None] = {None: True, Mark.OTHER_ACCOUNT: False, Mark.OTHER_KEY: None}
 DEFAULT_LIMIT = 50
 MOST = 100
 
@@ -40,16 +43,19 @@ def templates(request: HttpRequest, account: Account) -> JsonResponse:
     more = len(page) > limit
     page = page[:limit]
     here = {"state": state, "limit": str(limit), "cursor": str(page[-1].public_id)} if more else {}
-    return JsonResponse({"templates": [described(account, row) for row in page], "next": _address(here)})
+    marks = marks_of(account.pk, page)
+    told = [described(account, row, marks.get(row.pk)) for row in page]
+    return JsonResponse({"templates": told, "next": _address(here)})
 
 
 @by_token(Permission.LOOK)
 def template(_request: HttpRequest, account: Account, public_id: UUID) -> JsonResponse:
     """``{"template": {…}}``."""
-    return JsonResponse({"template": described(account, access.template_of(account, public_id))})
+    row = access.template_of(account, public_id)
+    return JsonResponse({"template": described(account, row, marks_of(account.pk, [row]).get(row.pk))})
 
 
-def described(account: Account, row: ActionTemplate) -> dict[str, Any]:
+def described(account: Account, row: ActionTemplate, mark: Mark | None) -> dict[str, Any]:
     """What the API says of a template. IDs that are not there yet are null; times are ISO 8601 in UTC."""
     trouble = explain(row)
     told = None
@@ -60,6 +66,9 @@ def described(account: Account, row: ActionTemplate) -> dict[str, Any]:
         "name": row.name,
         "state": row.state,
         "template_id": row.template_id or None,
+        # Whether the ID works with the key that the account has now; why it does not, or may not.
+        "usable": _USABLE[mark] if row.template_id else None,
+        "not_usable_because": mark.value if mark else None,
         "video_duration": row.video_duration,
         "video_ratio": row.video_ratio or None,
         "task_id": row.task_id or None,

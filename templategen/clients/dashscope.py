@@ -28,6 +28,20 @@ class NeverSentError(DashScopeError):
     """The request provably did not reach DashScope (no connection was made): asking again costs nothing."""
 
 
+class UnusableKeyError(NeverSentError):
+    """The key cannot be used at all, so nothing is asked with it: and never with another one in its place.
+
+    ``code``: UNREADABLE (its ciphertext opens with none of the site's keys) or NOT_ALLOWED (its address).
+    """
+
+    UNREADABLE = "credential.unreadable"
+    NOT_ALLOWED = "credential.address"
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class UnknownOutcomeError(DashScopeError):
     """The request left, no usable answer came: DashScope may have done it, or not (error page: 500, 503).
 

@@ -19,10 +19,18 @@ from django.db.models import F
 from django.utils import timezone
 
 from templategen import actions, credential_status, sender, tally
-from templategen.clients.build import dashscope, storage
-from templategen.clients.dashscope import NeverSentError, RefusedError, Task, UnknownOutcomeError
+from templategen.clients import build
+from templategen.clients.build import storage
+from templategen.clients.dashscope import (
+    DashScope,
+    NeverSentError,
+    RefusedError,
+    Task,
+    UnknownOutcomeError,
+    UnusableKeyError,
+)
 from templategen.clients.storage import StorageError
-from templategen.credentials import credential_of
+from templategen.credentials import credential_of, learn_owner_with
 from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.policy import Verdict, settle_time
 from templategen.states import CLIP_CHANGED, FOR_A_PERSON, State
@@ -63,10 +71,13 @@ def launch(*, template_pk: int, token: str) -> None:
         return
     if not _is_what_was_checked(template, token):
         return
-    client = dashscope(template.credential_id)
+    client = _client(template, token)
+    if client is None:
+        return
+    made_with = build.fingerprint(template.credential_id)
     url = storage().sign_get(template.clip.object_key, seconds=settings.TASK_URL_SECONDS)
     begun, now = _awake(), timezone.now()
-    if not mine.update(sent_at=now, claimed_by=sender.me()):
+    if not mine.update(sent_at=now, claimed_by=sender.me(), made_with_fingerprint=made_with):
         logger.info("stale launch left alone", extra={"template_pk": template_pk})
         return
     template.sent_at = now
@@ -76,6 +87,33 @@ def launch(*, template_pk: int, token: str) -> None:
         )
         return
     _call(template, token, partial(client.submit_template, video_url=url))
+    if template.credential_id is not None:
+        # A list that has a task says whose it is; of the site's key the day's housekeeping asks.
+        learn_owner_with(template.credential_id)
+
+
+def _client(template: ActionTemplate, token: str) -> DashScope | None:
+    """The view with the claim's key; None where the claim ends here. No other key ever takes its place: another would
+    be billed."""
+    if template.credential_id != credential_of(template.account_id):
+        # Replaced or removed since the claim: the owner wants nothing billed to it any more.
+        _give_back(template, token, code="")
+        return None
+    try:
+        return build.dashscope(template.credential_id)
+    except UnusableKeyError as problem:
+        credential_status.pause(template.credential_id, code=problem.code, message="")
+        _give_back(template, token, code=problem.code)
+        return None
+
+
+def _give_back(template: ActionTemplate, token: str, *, code: str) -> None:
+    """Before the call: it has its old place in line, or ends where somebody wanted it stopped."""
+    guard: dict[str, Any] = {"claim_token": token, "sent_at": None}
+    values: dict[str, Any] = {**_NO_CLAIM, "error_message": "", "detail": {"code": code}}
+    waits: dict[str, Any] = {"next_look_at": timezone.now(), "error_code": code}
+    if not template.move(State.QUEUED, guard={**guard, "cancel_wanted_at": None}, **values, **waits):
+        template.move(State.CANCELED, guard=guard, cancel_wanted_at=None, error_code="", **values)
 
 
 def _call(template: ActionTemplate, token: str, submit: Callable[[], Task]) -> None:

@@ -9,14 +9,21 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
 from django.conf import settings
 
 from templategen import credential_status, policy, tally
 from templategen.clients import build
-from templategen.clients.dashscope import DashScopeError, RefusedError, Task, TaskPage
+from templategen.clients.dashscope import (
+    DashScope,
+    DashScopeError,
+    NeverSentError,
+    RefusedError,
+    Task,
+    TaskPage,
+    UnusableKeyError,
+)
 from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.pipeline import looks
 from templategen.pipeline.lifetimes import NOTHING_KNOWN, Lifetime
@@ -44,6 +51,8 @@ _PATIENCE = 3
 # A task that cannot be asked for, for a reason of its own.
 _AFTER_REFUSAL = timedelta(seconds=60)
 _STATUS_SECONDS = 5.0
+# A key that cannot be read is tried again so often: somebody may have put the former encryption key back.
+_UNUSABLE_SECONDS = 30.0
 # Where the list is read all the time, what is due by itself is looked through only so often.
 _DUE_SECONDS = 2.0
 
@@ -73,7 +82,9 @@ class Watcher:
         self._connections = max(settings.DASHSCOPE_CONNECTIONS, 1)
         name = f"looks-{credential_status.key_of(credential_id)}"
         self._pool = Pool(self._connections, name=name, done=news, clock=clock)
-        self._asking = Asking(partial(build.dashscope, credential_id), self._rate, self._pool)
+        # Made by the conductor's thread, for it may have to ask the database; the pool's only call.
+        self._client: DashScope | None = None
+        self._asking = Asking(self._present_client, self._rate, self._pool)
         self._looks: dict[int, _Look] = {}
         self._listing = Listing(credential_id, clock=clock)
         self._former = FormerLooks(credential_id, clock=clock)
@@ -92,7 +103,24 @@ class Watcher:
 
     def run(self, call: Callable[[Asking], _T]) -> "Future[_T]":
         """Have something else asked of the service, within the same rate: network only, no database."""
+        self._make_client()
         return self._pool.submit(lambda: call(self._asking))
+
+    def _make_client(self) -> bool:
+        """Whether the credential's key can be used; else it is paused, and its looks are held."""
+        try:
+            self._client = build.dashscope(self.credential_id)
+        except UnusableKeyError as problem:
+            self._client = None
+            credential_status.pause(self.credential_id, code=problem.code, message="")
+            credential_status.hold_looks(self.credential_id, retry_after=_UNUSABLE_SECONDS)
+            self._status_at = -math.inf
+        return self._client is not None
+
+    def _present_client(self) -> DashScope:
+        if self._client is None:
+            raise NeverSentError("no key")
+        return self._client
 
     def close(self) -> None:
         """Forget whatever is under way: another process watches now."""
@@ -104,7 +132,7 @@ class Watcher:
         self._pool.give_up(after=_PATIENCE * settings.DASHSCOPE_TIMEOUT_SECONDS)
         done = self._collect(now) + self._listing.collect(self._heard_of_list, now=now)
         done += self._record_begun(now) + self._former.collect(self._heard, now=now)
-        if self.is_held(now):
+        if self.is_held(now) or not self._make_client():
             self.next_due = None
         else:
             done += self._ask(now)

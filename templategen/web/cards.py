@@ -10,6 +10,7 @@ from zlib import crc32
 from django.urls import reverse
 
 from accounts.models import Account
+from templategen.credentials import Mark, marks_of
 from templategen.error_texts import ErrorText, explain
 from templategen.finding_texts import FindingText, describe
 from templategen.models import ActionTemplate
@@ -34,6 +35,8 @@ class Card:
     broken: tuple[FindingText, ...]
     # Its place in line and when it may be ready, in words: changes without the row.
     outlook: str
+    # Why its template ID may not work with the account's present key.
+    mark: Mark | None = None
 
     @property
     def state(self) -> State:
@@ -114,7 +117,10 @@ def findings_of(template: ActionTemplate) -> list[Finding]:
 def cards_of(account: Account, templates: Sequence[ActionTemplate], hold: Hold | None) -> list[Card]:
     """The cards of some of the account's templates, their clips loaded too. As many queries for many as for one."""
     expected = outlooks(templates, hold)
-    return [_card(account, template, expected.get(template.pk, ""), hold) for template in templates]
+    marks = marks_of(account.pk, templates)
+    return [
+        _card(account, template, expected.get(template.pk, ""), hold, marks.get(template.pk)) for template in templates
+    ]
 
 
 def card_of(account: Account, template: ActionTemplate) -> Card:
@@ -122,14 +128,14 @@ def card_of(account: Account, template: ActionTemplate) -> Card:
     return cards_of(account, [template], hold_of(account) if template.state == State.QUEUED else None)[0]
 
 
-def _card(account: Account, template: ActionTemplate, outlook: str, hold: Hold | None) -> Card:
+def _card(account: Account, template: ActionTemplate, outlook: str, hold: Hold | None, mark: Mark | None) -> Card:
     broken: tuple[FindingText, ...] = ()
     if template.state == State.BLOCKED:
         broken = tuple(describe(finding) for finding in findings_of(template) if finding.verdict == "fail")
     # What the whole line waits for stands above it, once.
     told = template.state == State.QUEUED and hold is not None and hold.is_pause
     trouble = None if told else explain(template)
-    return Card(template, f"{_home_of(account.slug)}{template.public_id}/", trouble, broken, outlook)
+    return Card(template, f"{_home_of(account.slug)}{template.public_id}/", trouble, broken, outlook, mark)
 
 
 @lru_cache(maxsize=1024)

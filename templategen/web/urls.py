@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from templategen.web import decisions, detail, gallery, home, live, media, usage
+from templategen.web import credential, decisions, detail, gallery, home, live, media, usage
 
 app_name = "web"
 
@@ -29,5 +29,8 @@ urlpatterns = [
     path("a/<slug:slug>/live/", live.live, name="live"),
     path("a/<slug:slug>/usage/", usage.usage, name="usage"),
     path("a/<slug:slug>/usage/ledger.csv", usage.ledger_csv, name="usage_csv"),
+    path("a/<slug:slug>/credential/", credential.credential, name="credential"),
+    path("a/<slug:slug>/credential/check/", credential.check_credential, name="check_credential"),
+    path("a/<slug:slug>/credential/remove/", credential.remove_credential, name="remove_credential"),
     path("a/<slug:slug>/templates/<uuid:public_id>/", include(_template)),
 ]

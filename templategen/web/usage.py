@@ -19,6 +19,7 @@ from accounts.models import Account, LedgerEntry, UsageMonth
 from accounts.permissions import Permission
 from accounts.usage import by_member, estimated_cost, total_of, usage_of
 from templategen import access
+from templategen.credentials import credential_of
 from templategen.models import ActionTemplate
 from templategen.web.quota import bars_of
 from templategen.web.spreadsheets import Cell, csv_answer
@@ -73,6 +74,7 @@ def usage(request: HttpRequest, slug: str) -> HttpResponse:
         "total_seconds": -(-total.ms // 1000),
         "total_cost": estimated_cost(total.ms),
         "cost_held": estimated_cost(now.seconds.held * 1000),
+        "own_key": credential_of(account.pk) is not None,
         "price": settings.PRICE_PER_SECOND,
         "currency": settings.PRICE_CURRENCY,
         "price_date": settings.PRICE_DATE,

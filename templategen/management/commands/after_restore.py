@@ -8,10 +8,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.models import Account
 from templategen import restored
 from templategen.clients.dashscope import DashScopeError
 from templategen.models import ActionTemplate, Lease
 from templategen.states import State
+
+# By credential; None is the site's.
+_Found = dict[int | None, list[dict[str, Any]]]
 
 
 class Command(BaseCommand):
@@ -41,22 +45,19 @@ class Command(BaseCommand):
             return
         if not tasks_only:
             _require_no_worker()
-        try:
-            tasks, whole = restored.unowned_tasks()
-            trouble = "" if whole else _("Alibaba's list of tasks could not be read to its end: some may be missing.")
-        except DashScopeError as problem:
-            tasks, trouble = [], str(problem)
+        found, troubles = _read()
         if not tasks_only:
-            trouble = "\n".join(filter(None, [self._hold(tasks), trouble]))
-        self._list(tasks)
+            troubles.insert(0, self._hold(found))
+        trouble = "\n".join(filter(None, troubles))
+        self._list([task for tasks in found.values() for task in tasks])
         if trouble:
             self.stderr.write(trouble)
             self.stderr.write(_("Not everything could be done. Mend it, then run after_restore --tasks-only."))
             sys.exit(1)
 
-    def _hold(self, tasks: list[dict[str, Any]]) -> str:
+    def _hold(self, found: _Found) -> str:
         """Hold and settle; what could not be done."""
-        held = restored.hold(tasks)
+        held = restored.hold(found)
         restored.settle()
         self.stdout.write(
             _("Left to people's decision, for they may have been sent since the backup: %(sent)d. Checks stopped: "
@@ -83,6 +84,24 @@ class Command(BaseCommand):
                 _("Name the task of each template on its page; keep the template IDs of those whose template was "
                   "made after the backup: they are gone from Alibaba a day after they were made.")
             )  # fmt: skip
+
+
+def _read() -> tuple[_Found, list[str]]:
+    """Each credential's list; what could not be read. Two keys of one Alibaba account show the same tasks."""
+    found: _Found = {}
+    troubles: list[str] = []
+    for credential_id in restored.credentials_in_question():
+        slug = Account.objects.filter(credentials=credential_id).values_list("slug", flat=True).first()
+        whose = f"{slug}: " if credential_id is not None else ""
+        try:
+            found[credential_id], whole = restored.unowned_tasks(credential_id)
+        except DashScopeError as problem:
+            troubles.append(f"{whose}{problem}")
+            continue
+        if not whole:
+            text = _("Alibaba's list of tasks could not be read to its end: some may be missing.")
+            troubles.append(f"{whose}{text}")
+    return found, troubles
 
 
 def _require_no_worker() -> None:
