@@ -185,8 +185,8 @@ def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, millisecond
         )
 
 
-def grant(account_id: int, reference: str, *, templates: int, milliseconds: int, by: User | None, reason: str) -> None:
-    """Room beyond the limit for this month; the same ``reference`` again adds nothing.
+def grant(account_id: int, reference: str, *, templates: int, milliseconds: int, by: User | None, reason: str) -> bool:
+    """Room beyond the limit for this month; False for the same ``reference`` again, which adds nothing.
 
     Raises ValueError without a reason or for less than nothing.
     """
@@ -198,7 +198,7 @@ def grant(account_id: int, reference: str, *, templates: int, milliseconds: int,
         # Locked, so that the same grant twice at once is added once.
         usage = UsageMonth.objects.select_for_update().get(account_id=account_id, month=month)
         if LedgerEntry.objects.filter(reference=f"grant:{reference}").exists():
-            return
+            return False
         LedgerEntry.objects.create(
             account_id=account_id,
             kind=Kind.GRANT,
@@ -212,6 +212,7 @@ def grant(account_id: int, reference: str, *, templates: int, milliseconds: int,
         UsageMonth.objects.filter(pk=usage.pk).update(
             templates_granted=F("templates_granted") + templates, ms_granted=F("ms_granted") + milliseconds
         )
+    return True
 
 
 def _take(usage: UsageMonth, limits: Limits, milliseconds: int) -> bool:

@@ -45,8 +45,9 @@ def open_account(email: str, password: str, *, name: str) -> Membership:
     with transaction.atomic():
         user = _new_user(email, password)
         account = Account.objects.create(name=name, slug=_new_slug(name))
+        membership = Membership.objects.create(user=user, account=account, role=Role.OWNER)
         history.note(account, Kind.ACCOUNT_MADE, by=user, about=name)
-        return Membership.objects.create(user=user, account=account, role=Role.OWNER)
+        return membership
 
 
 def _new_user(email: str, password: str) -> User:
@@ -152,19 +153,30 @@ def accept_as_new_user(invitation: Invitation, password: str) -> Membership:
         return accept(invitation, user=_new_user(invitation.email, password))
 
 
-def revoke(invitation: Invitation, *, by: User | None) -> bool:
+def revoke(invitation: Invitation, *, by: User | None, reason: str = "") -> bool:
     """Take an offer back; whether it was still there to take back."""
     with transaction.atomic():
         done = bool(_unused().filter(pk=invitation.pk).update(revoked_at=timezone.now()))
         if done:
-            history.note(invitation.account, Kind.INVITATION_TAKEN_BACK, by=by, about=invitation.email)
+            kind = Kind.INVITATION_TAKEN_BACK
+            history.note(invitation.account, kind, by=by, about=invitation.email, reason=reason)
     return done
 
 
 # --- Roles and leaving ---
 
 
-def change_role(membership: Membership, role: Role, *, by: User | None) -> None:
+def add(account: Account, user: User, role: Role, *, by: User | None, reason: str = "") -> Membership:
+    """Make somebody a member without asking them: for the site's administrators. Raises MembersError (ALREADY)."""
+    with transaction.atomic():
+        membership, is_new = Membership.objects.get_or_create(user=user, account=account, defaults={"role": role})
+        if not is_new:
+            raise MembersError(MembersError.ALREADY)
+        history.note(account, Kind.JOINED, by=by, about=user.email, role=role, reason=reason)
+    return membership
+
+
+def change_role(membership: Membership, role: Role, *, by: User | None, reason: str = "") -> None:
     """Raises MembersError where the account would have no owner left, or the member has gone."""
     with transaction.atomic():
         current = _locked(membership)
@@ -174,10 +186,10 @@ def change_role(membership: Membership, role: Role, *, by: User | None) -> None:
             return
         Membership.objects.filter(pk=membership.pk).update(role=role)
         about = {"about": current.user.email, "role": role, "role_before": current.role}
-        history.note(current.account, Kind.ROLE_CHANGED, by=by, **about)
+        history.note(current.account, Kind.ROLE_CHANGED, by=by, reason=reason, **about)
 
 
-def remove(membership: Membership, *, by: User | None) -> None:
+def remove(membership: Membership, *, by: User | None, reason: str = "") -> None:
     """The member leaves, or is removed; their tokens with them. What they made stays the account's.
 
     Raises MembersError: LAST_OWNER, GONE.
@@ -185,11 +197,12 @@ def remove(membership: Membership, *, by: User | None) -> None:
     with transaction.atomic():
         current = _locked(membership)
         _require_another_owner(current)
-        Membership.objects.filter(pk=membership.pk).delete()
-        tokens.revoke_all(current.account, of=current.user, by=by)
-        User.objects.filter(pk=current.user_id, last_account=current.account_id).update(last_account=None)
+        # Written down first: whoever leaves does so as a member.
+        tokens.revoke_all(current.account, of=current.user, by=by, reason=reason)
         kind = Kind.LEFT if by is not None and by.pk == current.user_id else Kind.REMOVED
-        history.note(current.account, kind, by=by, about=current.user.email, role=current.role)
+        history.note(current.account, kind, by=by, about=current.user.email, role=current.role, reason=reason)
+        Membership.objects.filter(pk=membership.pk).delete()
+        User.objects.filter(pk=current.user_id, last_account=current.account_id).update(last_account=None)
 
 
 def _locked(membership: Membership) -> Membership:

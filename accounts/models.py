@@ -158,17 +158,26 @@ class AccountEvent(models.Model):
         TOKEN_REVOKED = "token_revoked", _("API token revoked")
         CREDENTIAL_REPLACED = "credential_replaced", _("Alibaba API key set")
         CREDENTIAL_REMOVED = "credential_removed", _("Alibaba API key removed")
+        RENAMED = "renamed", _("Name or address changed")
+        SUSPENDED = "suspended", _("Suspended")
+        REACTIVATED = "reactivated", _("Suspension ended")
+        LIMITS_CHANGED = "limits_changed", _("Limits changed")
+        TEMPLATES_GRANTED = "templates_granted", _("Templates granted for this month")
+        SECONDS_GRANTED = "seconds_granted", _("Video seconds granted for this month")
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(_("what"), max_length=20, choices=Kind)
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by"))
-    # Of the one who did it: stays when the user goes.
+    # Of the one who did it: stays when the user goes. Empty for staff of the site who are no members.
     by_email = models.EmailField(blank=True)
+    by_staff = models.BooleanField(_("by the site's administrators"), default=False)
     # Whom or what it was about: an address, a token's name, a key's last characters. Never a secret.
     about = models.CharField(_("about"), max_length=254, blank=True)
     # The role given; of a change the one before too.
     role = models.CharField(_("role"), max_length=10, choices=Role, blank=True)
     role_before = models.CharField(max_length=10, choices=Role, blank=True)
+    # Why, in the words of the one who did it. The account's owners read it.
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
     at = models.DateTimeField(_("at"), default=timezone.now)
 
     class Meta:

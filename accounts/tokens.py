@@ -59,21 +59,21 @@ def tokens_of(account: Account) -> list[ApiToken]:
     return list(ApiToken.objects.filter(account=account, revoked_at=None).select_related("user").order_by("-pk"))
 
 
-def revoke(token: ApiToken, *, by: User | None) -> bool:
+def revoke(token: ApiToken, *, by: User | None, reason: str = "") -> bool:
     """From now on it opens nothing; whether it did until now."""
     with transaction.atomic():
         done = bool(ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()))
         if done:
-            history.note(token.account, Kind.TOKEN_REVOKED, by=by, about=str(token))
+            history.note(token.account, Kind.TOKEN_REVOKED, by=by, about=str(token), reason=reason)
     return done
 
 
-def revoke_all(account: Account, *, by: User | None, of: User | None = None) -> int:
+def revoke_all(account: Account, *, by: User | None, of: User | None = None, reason: str = "") -> int:
     """Revoke the account's tokens, or one member's; how many."""
     rows = ApiToken.objects.filter(account=account, revoked_at=None)
     if of is not None:
         rows = rows.filter(user=of)
-    return sum(revoke(token, by=by) for token in rows.select_related("account"))
+    return sum(revoke(token, by=by, reason=reason) for token in rows.select_related("account"))
 
 
 def _hash(secret: str) -> str:

@@ -176,6 +176,19 @@ def rebuild(*, check: bool) -> list[Difference]:
     return found
 
 
+def rebuild_account(account_id: int) -> list[Difference]:
+    """The same for one account, mended. What was different."""
+    found: list[Difference] = []
+    entries = LedgerEntry.objects.filter(account=account_id, month__isnull=False).order_by()
+    months = {month for month in entries.values_list("month", flat=True).distinct() if month}
+    months |= set(UsageMonth.objects.filter(account=account_id).values_list("month", flat=True))
+    for month in sorted(months):
+        with transaction.atomic():
+            found += _rebuild_month(account_id, month, mend=True)
+    with transaction.atomic():
+        return found + _rebuild_storage(account_id, mend=True)
+
+
 def _months() -> set[tuple[int, date]]:
     entries = LedgerEntry.objects.filter(month__isnull=False).order_by().values_list("account_id", "month").distinct()
     return {(account, month) for account, month in entries if month} | set(

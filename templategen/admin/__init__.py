@@ -4,6 +4,6 @@ Rows are changed by actions.py only, and whoever decides is in the row's Event a
 no signed URL is shown: what the service or an exception said goes through ``redact``.
 """
 
-from templategen.admin import clips, queue, templates
+from templategen.admin import clips, credentials, queue, templates
 
-__all__ = ["clips", "queue", "templates"]
+__all__ = ["clips", "credentials", "queue", "templates"]

@@ -1,55 +1,82 @@
-"""What the pages for looking share."""
+"""What the pages of templates and clips share: their decisions, as actions of a list."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
-from django.core.paginator import Paginator
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.models import User
+from accounts.admin.base import LONGEST_REASON, LookOnly, staff_of
+from templategen import actions
+from templategen.admin import decisions, pipeline
+from templategen.models import ActionTemplate, TemplateQuerySet
 
-if TYPE_CHECKING:  # Django's own classes take no type arguments when the program runs.
-    Pages = admin.ModelAdmin[Any]
-    AnyPaginator = Paginator[Any]
-else:
-    Pages, AnyPaginator = admin.ModelAdmin, Paginator
-
-# A list is paged as if it had at most so many rows: counting millions for each page would take seconds.
-_MOST_COUNTED = 10_000
+# Some of them call Alibaba, and a person waits for the page.
+MOST_AT_ONCE = 50
 
 
-class BoundedPaginator(AnyPaginator):
-    """Counts no further than _MOST_COUNTED; search and filter lead to what is older."""
+class WhyForm(ActionForm):
+    """Beside the list's menu: why, for the log."""
 
-    @cached_property
-    def count(self) -> int:
-        """How many rows there are, up to the bound."""
-        rows: Any = self.object_list
-        return int(rows.order_by()[:_MOST_COUNTED].count())
+    why = forms.CharField(label=gettext_lazy("Reason:"), max_length=LONGEST_REASON, required=False)
 
 
-class LookOnly(Pages):
-    """A list and pages on which nothing can be changed."""
+class Decides(LookOnly):
+    """Rows that are templates, or have some, with what can be decided about several at once."""
 
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    list_per_page = 50
+    action_form = WhyForm
+    actions = ["retry_all", "look_all", "cancel_all"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds."""
-        return False
+    def templates_of(self, rows: Any) -> TemplateQuerySet:
+        """The templates of the rows that were chosen."""
+        raise NotImplementedError
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes."""
-        return False
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Fields cannot be changed by anybody; who may change templates may decide."""
+        return request.user.has_perm(pipeline.DECIDE)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes."""
-        return False
+    @admin.action(description=gettext_lazy("Try again"), permissions=["decide"])
+    def retry_all(self, request: HttpRequest, queryset: Any) -> None:
+        """A new attempt for each; what may be billed twice is left for its own page."""
+        self._decide_all(request, queryset, "retry")
 
+    @admin.action(description=gettext_lazy("Look again"), permissions=["decide"])
+    def look_all(self, request: HttpRequest, queryset: Any) -> None:
+        """The next look now."""
+        self._decide_all(request, queryset, "look")
 
-def staff_of(request: HttpRequest) -> User:
-    """Who asks: the admin site has let nobody else in."""
-    assert isinstance(request.user, User)  # noqa: S101
-    return request.user
+    @admin.action(description=gettext_lazy("Cancel"), permissions=["decide"])
+    def cancel_all(self, request: HttpRequest, queryset: Any) -> None:
+        """Stop each that can be stopped."""
+        self._decide_all(request, queryset, "cancel")
+
+    def _decide_all(self, request: HttpRequest, queryset: Any, do: str) -> None:
+        chosen = list(self.templates_of(queryset).select_related("clip", "account")[: MOST_AT_ONCE + 1])
+        if len(chosen) > MOST_AT_ONCE:
+            text = _("At most %(limit)d at once. Nothing was done; choose fewer.") % {"limit": MOST_AT_ONCE}
+            self.message_user(request, text, messages.ERROR)
+            return
+        done = 0
+        for template in chosen:
+            try:
+                decisions.decide(template, do=do, by=staff_of(request), said={"why": request.POST.get("why", "")})
+            except decisions.NotSureError:
+                self._tell(request, template, _("It may be paid for twice; decide on its own page."))
+            except actions.ServiceTroubleError as problem:
+                # The others would wait for the same silence.
+                self._tell(request, template, problem.text)
+                break
+            except actions.ActionError as problem:
+                self._tell(request, template, problem.text)
+            else:
+                done += 1
+        if done:
+            text = ngettext("Done for %(count)d template.", "Done for %(count)d templates.", done) % {"count": done}
+            self.message_user(request, text, messages.SUCCESS)
+
+    def _tell(self, request: HttpRequest, template: ActionTemplate, text: str) -> None:
+        said = _("“%(name)s”: %(text)s") % {"name": template.name, "text": text}
+        self.message_user(request, said, messages.WARNING)

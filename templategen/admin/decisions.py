@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.db.models import Model
+from django.contrib.admin.models import CHANGE
 from django.utils.translation import gettext as _
 
+from accounts.admin.base import log, with_reason
 from accounts.models import User
 from templategen import actions, credential_status
 from templategen.admin.stuck import choices_of
@@ -22,31 +22,24 @@ Decision = Callable[[ActionTemplate, User, Mapping[str, str]], str]
 def decide(template: ActionTemplate, *, do: str, by: User, said: Mapping[str, str]) -> str:
     """Carry out the decision named ``do``; a sentence that says what was done.
 
-    ``said`` is the form: ``task_id`` for adopt, ``sure`` where it may be paid for twice. Raises KeyError for another
-    name, NotSureError, actions.ActionError.
+    ``said`` is the form: ``task_id`` for adopt, ``sure`` where it may be paid for twice, ``why``.
+    Raises KeyError for another name, NotSureError, actions.ActionError.
     """
     decision = DECISIONS[do]
     if do in _PAID and choices_of(template).may_bill_twice and not said.get("sure"):
         raise NotSureError
     text = decision(template, by, said)
-    log(by, template, text)
+    log(by, template, with_reason(text, said.get("why", "")), flag=CHANGE)
     return text
 
 
-def resume(key: str, *, by: User) -> str:
+def resume(key: str, *, by: User, why: str = "") -> str:
     """The credential's line goes on at once; a sentence that says so. Raises CredentialStatus.DoesNotExist."""
     status = CredentialStatus.objects.get(key=key)
     credential_status.resume(None if key == credential_status.SITE else int(key))
     text = _("Resumed.")
-    log(by, status, text)
+    log(by, status, with_reason(text, why), flag=CHANGE)
     return text
-
-
-def log(by: User, row: Model, text: str) -> None:
-    """Into the admin's own log, which the row's page shows as its history."""
-    LogEntry.objects.log_actions(
-        user_id=by.pk, queryset=[row], action_flag=CHANGE, change_message=text, single_object=True
-    )
 
 
 def _retry(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> str:

@@ -14,9 +14,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.admin.base import staff_of
 from templategen import actions, standing
 from templategen.admin import decisions, stuck
-from templategen.admin.base import staff_of
 from templategen.models import ActionTemplate, CredentialStatus
 
 _MOST_KEY = 20
@@ -86,7 +86,7 @@ def _decide(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def _resume(request: HttpRequest, key: str) -> HttpResponse:
     _require(request, RESUME)
     get_object_or_404(CredentialStatus, key=key[:_MOST_KEY])
-    decisions.resume(key, by=staff_of(request))
+    decisions.resume(key, by=staff_of(request), why=request.POST.get("why", ""))
     messages.success(request, _("The credential is resumed: what waits is handed over again."))
     return redirect(_back(request))
 

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from templategen.admin.base import LookOnly
+from accounts.admin.base import LookOnly
 from templategen.redact import redact
 
 for _model in (Success, Failure, OrmQ, Schedule):

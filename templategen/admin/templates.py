@@ -1,57 +1,47 @@
 """Templates: to look at, to find by any of their IDs, and to decide about one or a page of them."""
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
-from templategen import actions
-from templategen.admin import decisions, pipeline
-from templategen.admin.base import LookOnly, staff_of
+from accounts.admin.base import LookOnly, LookOnlyInline
+from templategen.admin import pipeline
+from templategen.admin.base import Decides
 from templategen.admin.stuck import row_of
-from templategen.models import ActionTemplate, Event, FormerTask
+from templategen.models import ActionTemplate, Event, FormerTask, TemplateQuerySet
 from templategen.redact import redact, redact_within
-
-if TYPE_CHECKING:  # Django's own classes take no type arguments when the program runs.
-    Events = admin.TabularInline[Event, ActionTemplate]
-    FormerTasks = admin.TabularInline[FormerTask, ActionTemplate]
-else:
-    Events = FormerTasks = admin.TabularInline
 
 # Each has an index of its own, for rows that have one.
 _IDS = ("template_id", "task_id", "submit_request_id", "request_id")
 _MOST_FOUND = 50
-# Some of them call Alibaba, and a person waits for the page.
-MOST_AT_ONCE = 50
 
 
-class EventInline(Events):
+def told(event: Event) -> str:
+    """An event's details in a line, without keys and signed URLs."""
+    found = redact_within(event.detail)
+    return ", ".join(f"{name}: {value}" for name, value in found.items()) if isinstance(found, dict) else ""
+
+
+class EventInline(LookOnlyInline):
     """What happened, on the template's page."""
 
     model = Event
     fields = ("at", "kind", "start", "to", "attempt", "by", "told")
     readonly_fields = fields
-    extra = 0
-    can_delete = False
 
     @admin.display(description=gettext_lazy("Details"))
     def told(self, event: Event) -> str:
         """Ids, codes and messages, without keys and signed URLs."""
-        found = redact_within(event.detail)
-        return ", ".join(f"{name}: {value}" for name, value in found.items()) if isinstance(found, dict) else ""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds."""
-        return False
+        return told(event)
 
 
-class FormerTaskInline(FormerTasks):
+class FormerTaskInline(LookOnlyInline):
     """Tasks of earlier attempts: an ID that one of them made stands nowhere else."""
 
     model = FormerTask
@@ -60,28 +50,19 @@ class FormerTaskInline(FormerTasks):
         "ended_at",
     )  # fmt: skip
     readonly_fields = fields
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds."""
-        return False
 
 
 @admin.register(ActionTemplate)
-class TemplateAdmin(LookOnly):
+class TemplateAdmin(Decides):
     """Templates, newest first."""
 
     list_display = ["name", "account", "state", "template_id", "created_at", "changed_at", "deleted_at"]
     list_filter = ["state"]
     list_select_related = ["account"]
-    # Any other order would read and sort every row.
-    sortable_by = ()
     # Only that there is a search box; find_by_id is what searches.
     search_fields = ["template_id__exact"]
     search_help_text = gettext_lazy("A whole template ID, task ID, request ID, or the ID in its address")
     inlines = [FormerTaskInline, EventInline]
-    actions = ["retry_all", "look_all", "cancel_all"]
     change_form_template = "admin/templategen/actiontemplate/change_form.html"
     fieldsets = [
         (None, {"fields": ["name", "account", "clip", "public_id", "state", "created_at", "changed_at", "deleted_at"]}),
@@ -134,52 +115,9 @@ class TemplateAdmin(LookOnly):
             more["row"] = row_of(template)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
-    def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Fields cannot be changed by anybody; who may change templates may decide."""
-        return request.user.has_perm(pipeline.DECIDE)
-
-    @admin.action(description=gettext_lazy("Try again"), permissions=["decide"])
-    def retry_all(self, request: HttpRequest, queryset: QuerySet[ActionTemplate]) -> None:
-        """A new attempt for each; what may be billed twice is left for its own page."""
-        self._decide_all(request, queryset, "retry")
-
-    @admin.action(description=gettext_lazy("Look again"), permissions=["decide"])
-    def look_all(self, request: HttpRequest, queryset: QuerySet[ActionTemplate]) -> None:
-        """The next look now."""
-        self._decide_all(request, queryset, "look")
-
-    @admin.action(description=gettext_lazy("Cancel"), permissions=["decide"])
-    def cancel_all(self, request: HttpRequest, queryset: QuerySet[ActionTemplate]) -> None:
-        """Stop each that can be stopped."""
-        self._decide_all(request, queryset, "cancel")
-
-    def _decide_all(self, request: HttpRequest, queryset: QuerySet[ActionTemplate], do: str) -> None:
-        chosen = list(queryset.select_related("clip", "account")[: MOST_AT_ONCE + 1])
-        if len(chosen) > MOST_AT_ONCE:
-            text = _("At most %(limit)d at once. Nothing was done; choose fewer.") % {"limit": MOST_AT_ONCE}
-            self.message_user(request, text, messages.ERROR)
-            return
-        done = 0
-        for template in chosen:
-            try:
-                decisions.decide(template, do=do, by=staff_of(request), said={})
-            except decisions.NotSureError:
-                self._tell(request, template, _("It may be paid for twice; decide on its own page."))
-            except actions.ServiceTroubleError as problem:
-                # The others would wait for the same silence.
-                self._tell(request, template, problem.text)
-                break
-            except actions.ActionError as problem:
-                self._tell(request, template, problem.text)
-            else:
-                done += 1
-        if done:
-            text = ngettext("Done for %(count)d template.", "Done for %(count)d templates.", done) % {"count": done}
-            self.message_user(request, text, messages.SUCCESS)
-
-    def _tell(self, request: HttpRequest, template: ActionTemplate, text: str) -> None:
-        said = _("“%(name)s”: %(text)s") % {"name": template.name, "text": text}
-        self.message_user(request, said, messages.WARNING)
+    def templates_of(self, rows: Any) -> TemplateQuerySet:
+        """They are templates."""
+        return rows  # type: ignore[no-any-return]
 
 
 def find_by_id(term: str) -> list[int]:
@@ -197,3 +135,29 @@ def find_by_id(term: str) -> list[int]:
     with contextlib.suppress(ValueError):
         found |= set(ActionTemplate.objects.filter(public_id=UUID(term)).values_list("pk", flat=True))
     return sorted(found)
+
+
+@admin.register(Event)
+class EventAdmin(LookOnly):
+    """What happened to templates, newest first."""
+
+    list_display = ["at", "template", "kind", "start", "to", "attempt", "task_id", "by", "told"]
+    fields = ("at", "template", "kind", "start", "to", "attempt", "task_id", "by", "told")
+    readonly_fields = fields
+    list_select_related = ["template", "by"]
+    ordering = ["-pk"]
+    # Only that there is a search box; find_by_id is what searches.
+    search_fields = ["task_id__exact"]
+    search_help_text = TemplateAdmin.search_help_text
+
+    @admin.display(description=gettext_lazy("Details"))
+    def told(self, event: Event) -> str:
+        """Ids, codes and messages, without keys and signed URLs."""
+        return told(event)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
+    ) -> tuple[QuerySet[Event], bool]:
+        """Everything that happened to the templates with that ID."""
+        term = search_term.strip()
+        return (queryset.filter(template__in=find_by_id(term)) if term else queryset), False

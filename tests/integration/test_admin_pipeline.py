@@ -12,7 +12,8 @@ from django_q.models import Failure, Task
 
 from accounts.models import User
 from templategen import credential_status, standing
-from templategen.admin.templates import MOST_AT_ONCE, find_by_id
+from templategen.admin.base import MOST_AT_ONCE
+from templategen.admin.templates import find_by_id
 from templategen.models import ActionTemplate, CredentialStatus, Event, Heartbeat, Lease
 from templategen.redact import HIDDEN
 from templategen.states import State

@@ -1,0 +1,133 @@
+"""Users: people, known by e-mail address."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.models import DELETION
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts import administration
+from accounts.admin.base import BoundedPaginator, staff_of
+from accounts.admin.decisions import Decision, RefusedError, decide
+from accounts.admin.reasons import FIELD, Accounts, NewAccounts, Reasoned, WithReason
+from accounts.members import MembersError
+from accounts.models import User
+from accounts.pages.members import words_for
+
+if TYPE_CHECKING:  # Django's own classes take no type arguments when the program runs.
+    UserPages = DjangoUserAdmin[User]
+    CreationForm = AdminUserCreationForm[User]
+    ChangeForm = UserChangeForm[User]
+else:
+    UserPages, CreationForm, ChangeForm = DjangoUserAdmin, AdminUserCreationForm, UserChangeForm
+
+# What lets somebody do more than the one who gives it: only superusers do.
+_RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class UserCreationForm(CreationForm):
+    """By e-mail address."""
+
+    class Meta:
+        model = User
+        fields = ["email"]
+
+
+class UserForm(WithReason, ChangeForm):
+    """With the reason for what is changed."""
+
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+def _delete(user: User, by: User, given: dict[str, Any]) -> str:
+    if user.pk == by.pk:
+        raise RefusedError(_("Nobody deletes themselves here. Another administrator can."))
+    if user.is_superuser and not by.is_superuser:
+        raise RefusedError(_("Only a superuser deletes a superuser."))
+    try:
+        administration.delete_user(user, by=by, reason=given["reason"])
+    except MembersError as problem:
+        raise RefusedError(words_for(problem)) from problem
+    return _("Deleted.")
+
+
+DELETE = Decision(
+    title=gettext_lazy("Delete"),
+    about=gettext_lazy(
+        "They leave every account first, which its history says. What they made stays the accounts'. To keep somebody "
+        "out for a while, take away “Active” on their page instead."
+    ),
+    button=gettext_lazy("Delete"),
+    carry_out=_delete,
+    flag=DELETION,
+)
+
+
+@admin.register(User)
+class UserAdmin(Reasoned, UserPages):
+    """Users, and the accounts that they are in."""
+
+    form = UserForm
+    add_form = UserCreationForm
+    ordering = ["email"]
+    list_display = ["email", "first_name", "last_name", "is_active", "is_staff", "last_login"]
+    list_filter = ["is_active", "is_staff"]
+    search_fields = ["email", "first_name", "last_name"]
+    fieldsets = [
+        (None, {"fields": ["email", "password"]}),
+        (gettext_lazy("Name"), {"fields": ["first_name", "last_name"]}),
+        (gettext_lazy("Rights"), {"fields": ["is_active", *_RIGHTS]}),
+        (gettext_lazy("Dates"), {"fields": ["last_login", "date_joined"]}),
+        (gettext_lazy("Why it is changed"), {"fields": [FIELD]}),
+    ]
+    add_fieldsets = [(None, {"classes": ["wide"], "fields": ["email", "usable_password", "password1", "password2"]})]
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    actions = ["delete"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A superuser only by superusers: a password is as much as the rights."""
+        may = super().has_change_permission(request, obj)
+        return may and (obj is None or not obj.is_superuser or staff_of(request).is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not by Django's own pages, which ask for no reason and know nothing of last owners."""
+        return False
+
+    def has_remove_permission(self, request: HttpRequest) -> bool:
+        """Who may decide that users go."""
+        return request.user.has_perm("accounts.delete_user")
+
+    @admin.action(description=DELETE.title, permissions=["remove"])
+    def delete(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """With a reason."""
+        return decide(self, request, queryset, DELETE, action="delete")
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """A new user is in no account yet."""
+        return [Accounts, NewAccounts] if obj else [NewAccounts]
+
+    def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Django's own page for a new user has none; ours lets them into an account at once."""
+        return admin.ModelAdmin.get_inline_instances(self, request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Rights are given by superusers; dates by nobody."""
+        rights = () if staff_of(request).is_superuser else _RIGHTS
+        return ["last_login", "date_joined", *rights] if obj else []
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A reason only where something can be changed."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return found
+        return [part for part in found if FIELD not in part[1]["fields"]]
