@@ -1,4 +1,12 @@
-"""Who did what in an account: the only writer of AccountEvent."""
+"""Who did what in an account, and under which name its members see it: the only writer of AccountEvent.
+
+Staff of the site who are no members act for the site: the rows say who it was, members read "the site's
+administrators".
+"""
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
 
 from accounts.models import Account, AccountEvent, Membership, User
 
@@ -16,10 +24,7 @@ def note(
     role_before: str = "",
     reason: str = "",
 ) -> None:
-    """Write it down, in the transaction of what was done. ``by`` is None for what nobody on a page did.
-
-    Staff who are no members act for the site: owners read "the site's administrators", the row says who it was.
-    """
+    """Write it down, in the transaction of what was done. ``by`` is None for what nobody on a page did."""
     by_staff = by is not None and by.is_staff and not Membership.objects.filter(user=by, account=account).exists()
     AccountEvent.objects.create(
         account=account,
@@ -37,3 +42,17 @@ def note(
 def latest(account: Account) -> list[AccountEvent]:
     """The last few, newest first."""
     return list(AccountEvent.objects.filter(account=account).order_by("-pk")[:SHOWN])
+
+
+def names_in(account_id: int) -> Callable[[User | None], str]:
+    """How the account's members see who did something: the address, the site's administrators, or nothing."""
+    staff = set(
+        User.objects.filter(is_staff=True).exclude(memberships__account=account_id).values_list("pk", flat=True)
+    )
+
+    def name_of(user: User | None) -> str:
+        if user is None:
+            return ""
+        return _("the site's administrators") if user.pk in staff else user.email
+
+    return name_of

@@ -11,8 +11,9 @@ from django.db import transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
 
+from accounts.history import names_in
 from accounts.ledger import Limits, limits_of, month_after, month_of
-from accounts.models import LedgerEntry, StorageUse, UsageMonth
+from accounts.models import LedgerEntry, StorageUse, UsageMonth, User
 
 _MONTHLY = ("templates_held", "templates_used", "templates_granted", "ms_held", "ms_used", "ms_granted")
 _STORED = ("bytes_held", "bytes_used")
@@ -113,20 +114,21 @@ class Tally:
 
 
 def by_member(account_id: int, month: date) -> dict[str, Tally]:
-    """E-mail address (empty: somebody who is gone, or nobody) → what came of their attempts; most begun first.
+    """Name (empty: somebody who is gone, or nobody) → what came of their attempts; most begun first.
 
-    From the ledger alone, so that what was deleted since counts too. One query.
+    From the ledger alone, so that what was deleted since counts too. Two queries.
     """
     kinds = [LedgerEntry.Kind.HOLD, LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE]
     groups = (
         LedgerEntry.objects.filter(account=account_id, month=month, kind__in=kinds)
         .order_by()
-        .values_list("by__email", "kind", "reason")
+        .values_list("by", "by__email", "kind", "reason")
         .annotate(count=Count("pk"), ms=Sum("ms_used"))
     )
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
-    for email, kind, outcome, count, ms in groups:
-        _count(tallies[email or ""], kind, outcome, count, ms)
+    name_of = names_in(account_id)
+    for pk, email, kind, outcome, count, ms in groups:
+        _count(tallies[name_of(User(pk=pk, email=email)) if pk else ""], kind, outcome, count, ms)
     return dict(sorted(tallies.items(), key=lambda item: (-item[1].begun, item[0])))
 
 

@@ -16,7 +16,7 @@ from accounts.admin import account_decisions
 from accounts.admin.base import Quick, log, staff_of
 from accounts.admin.decisions import decide
 from accounts.admin.filters import OwnKeyFilter, UsageFilter
-from accounts.admin.meters import Bar, bars_of, cell
+from accounts.admin.meters import Bar, Line, bars_of, cell
 from accounts.admin.reasons import FIELD, Members, NewMembers, Reasoned, RowForm, WithReason
 from accounts.models import (
     Account,
@@ -59,7 +59,7 @@ class AccountAdmin(Reasoned, Quick):
     """Accounts. Status, limits and grants change by decisions, each with its reason."""
 
     form = AccountForm
-    list_display = ["name", "slug", "status", "templates_bar", "seconds_bar", "storage_bar", "own_key", "created_at"]
+    list_display = ["name", "status", "templates_bar", "seconds_bar", "storage_bar", "own_key", "slug", "created_at"]
     list_filter = [UsageFilter, "status", OwnKeyFilter]
     search_fields = ["name", "slug"]
     search_help_text = gettext_lazy("Name, short name, or a member's whole e-mail address")
@@ -111,7 +111,7 @@ class AccountAdmin(Reasoned, Quick):
         """Held and used of this month's limit."""
         return cell(_bars(account)[1])
 
-    @admin.display(description=gettext_lazy("storage"))
+    @admin.display(description=gettext_lazy("storage, GB"))
     def storage_bar(self, account: Account) -> str:
         """Held and used of the limit."""
         return cell(_bars(account)[2])
@@ -175,7 +175,9 @@ class AccountAdmin(Reasoned, Quick):
             "own_limits": Quota.objects.filter(account=account).first(),
             "decisions": self._decisions(request, account),
             "credential": credentials.in_use(account.pk),
-            "entries": list(LedgerEntry.objects.filter(account=account).select_related("by")[:_LATEST]),
+            "entries": [
+                Line(entry) for entry in LedgerEntry.objects.filter(account=account).select_related("by")[:_LATEST]
+            ],
             "events": history.latest(account)[:_LATEST],
             "token_count": ApiToken.objects.filter(account=account, revoked_at=None).count(),
             "has_owner": account.memberships.filter(role=Role.OWNER, user__is_active=True).exists(),

@@ -7,6 +7,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from accounts.models import LedgerEntry
 from accounts.thresholds import FULL, NEAR
 from accounts.usage import Meter, Usage
 
@@ -31,7 +32,7 @@ def bars_of(usage: Usage) -> list[Bar]:
     return [
         _bar(_("Templates this month"), usage.templates, _number),
         _bar(_("Seconds of video this month"), usage.seconds, _number),
-        _bar(_("Storage"), usage.storage, _gigabytes),
+        _bar(_("Storage in GB"), usage.storage, _gigabytes),
     ]
 
 
@@ -46,14 +47,51 @@ def cell(bar: Bar) -> str:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Line:
+    """A ledger entry and what it does to the counters, in words."""
+
+    entry: LedgerEntry
+
+    @property
+    def templates(self) -> str:
+        """The month's."""
+        return _changes(self.entry.templates_held, self.entry.templates_used, self.entry.templates_granted)
+
+    @property
+    def seconds(self) -> str:
+        """The month's."""
+        return _changes(self.entry.ms_held / 1000, self.entry.ms_used / 1000, self.entry.ms_granted / 1000)
+
+    @property
+    def bytes(self) -> str:
+        """Of storage."""
+        return _changes(self.entry.bytes_held, self.entry.bytes_used, 0)
+
+
+def _changes(held: float, used: float, granted: float) -> str:
+    """As in "held −1, used +1"."""
+    words = {_("held"): held, _("used"): used, _("granted"): granted}
+    return ", ".join(
+        _("%(what)s %(change)s") % {"what": what, "change": _signed(change)} for what, change in words.items() if change
+    )
+
+
+def _signed(change: float) -> str:
+    told = number_format(abs(change), 2 if change % 1 else 0, force_grouping=True)
+    return f"{'−' if change < 0 else '+'}{told}"
+
+
 def _bar(label: str, meter: Meter, told: Callable[[int], str]) -> Bar:
     spent = told(meter.held + meter.used)
     if meter.limit is None:
         return Bar(label, _("%(spent)s, no limit") % {"spent": spent}, None, "calm")
+    text = _("%(spent)s of %(limit)s") % {"spent": spent, "limit": told(meter.limit)}
+    if not meter.limit:
+        # No news to anybody, and nothing to fill.
+        return Bar(label, text, None, "calm")
     percent = meter.percent or 0
-    # A limit of 0 is no news to anybody.
-    tone = "calm" if not meter.limit or percent < NEAR else "warn" if percent < FULL else "bad"
-    return Bar(label, _("%(spent)s of %(limit)s") % {"spent": spent, "limit": told(meter.limit)}, percent, tone)
+    return Bar(label, text, percent, "calm" if percent < NEAR else "warn" if percent < FULL else "bad")
 
 
 def _number(value: int) -> str:
@@ -61,4 +99,4 @@ def _number(value: int) -> str:
 
 
 def _gigabytes(size: int) -> str:
-    return _("%(size)s GB") % {"size": number_format(size / 1_000_000_000, 1)}
+    return number_format(size / 1_000_000_000, 1)

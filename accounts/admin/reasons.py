@@ -71,9 +71,6 @@ class Accounts(_Of):
 class _New(_Of):
     """Apart from those that are there, whose user and account stay what they are."""
 
-    verbose_name = _("further membership")
-    verbose_name_plural = _("further memberships")
-
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only adds."""
         return False
@@ -85,6 +82,8 @@ class _New(_Of):
 class NewMembers(_New):
     """Users to let in."""
 
+    verbose_name = _("new member")
+    verbose_name_plural = _("new members")
     fields = ("user", "role")
     autocomplete_fields = ["user"]
 
@@ -92,6 +91,8 @@ class NewMembers(_New):
 class NewAccounts(_New):
     """Accounts to let a user into."""
 
+    verbose_name = _("new membership")
+    verbose_name_plural = _("new memberships")
     fields = ("account", "role")
     autocomplete_fields = ["account"]
 

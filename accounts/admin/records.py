@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from accounts import ledger, members, tokens
 from accounts.admin.base import LookOnly
 from accounts.admin.decisions import Decision, decide
+from accounts.admin.meters import Line
 from accounts.models import AccountEvent, ApiToken, Invitation, LedgerEntry, StorageUse, UsageMonth, User
 
 # A template that was tried more often is found by its later references only.
@@ -36,15 +37,27 @@ class OfAccount(LookOnly):
 class LedgerAdmin(LookOnly):
     """The ledger, newest first."""
 
-    list_display = [
-        "at", "account", "kind", "month", "templates_held", "templates_used", "templates_granted", "ms_held", "ms_used",
-        "ms_granted", "bytes_held", "bytes_used", "by", "reason", "reference",
-    ]  # fmt: skip
+    list_display = ["at", "account", "kind", "month", "templates", "seconds", "bytes", "by", "reason", "reference"]
     list_select_related = ["account", "by"]
     ordering = ["-pk"]
     # Only that there is a search box; get_search_results is what searches.
     search_fields = ["reference__exact"]
     search_help_text = gettext_lazy("An account's short name, a whole reference, or the ID in a template's address")
+
+    @admin.display(description=gettext_lazy("templates"))
+    def templates(self, entry: LedgerEntry) -> str:
+        """What it adds to the month's counters."""
+        return Line(entry).templates
+
+    @admin.display(description=gettext_lazy("video seconds"))
+    def seconds(self, entry: LedgerEntry) -> str:
+        """What it adds to the month's counters."""
+        return Line(entry).seconds
+
+    @admin.display(description=gettext_lazy("bytes"))
+    def bytes(self, entry: LedgerEntry) -> str:
+        """What it adds to the counters of storage."""
+        return Line(entry).bytes
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[LedgerEntry], search_term: str

@@ -8,6 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.history import names_in
 from templategen.models import ActionTemplate, Event
 from templategen.states import State
 
@@ -76,9 +77,9 @@ class Happening:
 def history_of(template: ActionTemplate) -> list[Happening]:
     """The newest first."""
     events = template.events.select_related("by").order_by("-at", "-pk")[:MOST_EVENTS]
+    name_of = names_in(template.account_id)
     return [
-        Happening(_words(event), event.by.email if event.by else "", event.at, event.attempt, _detail(event.detail))
-        for event in events
+        Happening(_words(event), name_of(event.by), event.at, event.attempt, _detail(event.detail)) for event in events
     ]
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 
+from accounts.history import names_in
 from accounts.ledger import month_of
 from accounts.models import Account, LedgerEntry, UsageMonth
 from accounts.permissions import Permission
@@ -122,11 +123,11 @@ def _rows(account: Account, month: date | None) -> Iterator[list[Cell]]:
     entries = LedgerEntry.objects.filter(account=account).select_related("by").order_by("pk")
     if month is not None:
         entries = entries.filter(month=month)
-    last = 0
+    last, name_of = 0, names_in(account.pk)
     while page := list(entries.filter(pk__gt=last)[:_AT_ONCE]):
         last = page[-1].pk
         names = _names(account, page)
-        yield from (_row(entry, names) for entry in page)
+        yield from (_row(entry, names, name_of(entry.by)) for entry in page)
 
 
 def _names(account: Account, page: list[LedgerEntry]) -> dict[str, str]:
@@ -136,7 +137,7 @@ def _names(account: Account, page: list[LedgerEntry]) -> dict[str, str]:
     return {str(public_id): name for public_id, name in rows.values_list("public_id", "name")}
 
 
-def _row(entry: LedgerEntry, names: dict[str, str]) -> list[Cell]:
+def _row(entry: LedgerEntry, names: dict[str, str], by: str) -> list[Cell]:
     found = _REFERENCE.match(entry.reference)
     cost = estimated_cost(entry.ms_used) if entry.ms_used else None
     return [
@@ -156,7 +157,7 @@ def _row(entry: LedgerEntry, names: dict[str, str]) -> list[Cell]:
         entry.bytes_used,
         cost,
         settings.PRICE_CURRENCY if cost is not None else "",
-        entry.by.email if entry.by else "",
+        by,
         entry.reason,
         entry.reference,
     ]

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import credentials, ledger, members, tokens
@@ -27,6 +28,7 @@ from accounts.models import (
 from accounts.thresholds import at_least, threshold_of
 from accounts.usage import usage_of
 from templategen.models import Event
+from templategen.states import State
 from tests.factories import make_template
 from tests.people import account_of, make_person
 from tests.product import Product
@@ -430,6 +432,20 @@ def test_the_decisions_of_staff_about_templates_stand_with_their_reason_in_the_l
     template.refresh_from_db()
     assert template.state == "canceled"
     assert WHY in logged(template)
+
+
+def test_members_see_what_staff_did_and_not_who_it_was(
+    admin: Client, client: Client, studio: Account, owner: User, chief: User
+) -> None:
+    template = make_template(studio, "blocked")
+    template.move(State.QUEUED, by=chief)
+    decide(admin, "grant", studio, templates="1")
+    client.force_login(owner)
+    of_template = reverse("web:detail", args=[studio.slug, template.public_id])
+    for page in (of_template, *(f"/a/{studio.slug}/{name}" for name in ("usage/", "usage/ledger.csv", "members/"))):
+        shown = b"".join(client.get(page)).decode()
+        assert "the site&#x27;s administrators" in shown or "the site's administrators" in shown, page
+        assert chief.email not in shown, page
 
 
 # --- deleting ---
