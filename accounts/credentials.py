@@ -35,6 +35,15 @@ def secret_of(credential: Credential) -> str:
         raise UnreadableError(credential.pk) from problem
 
 
+def is_readable(credential: Credential) -> bool:
+    """Whether one of CREDENTIAL_KEYS opens it."""
+    try:
+        secret_of(credential)
+    except UnreadableError:
+        return False
+    return True
+
+
 def fingerprint_of(secret: str) -> str:
     """A keyed hash that tells whether two API keys are the same. The site's secret key is in it."""
     return salted_hmac("accounts.credentials.fingerprint", secret, algorithm="sha256").hexdigest()

@@ -126,6 +126,11 @@ def owner_in(rows: Iterable[dict[str, Any]]) -> str:
     return ""
 
 
+def owner_of(fingerprint: str) -> str:
+    """The Alibaba account behind a key, as far as it is known; else ""."""
+    return KeyOwner.objects.filter(fingerprint=fingerprint).values_list("alibaba_uid", flat=True).first() or ""
+
+
 def learn_owner(fingerprint: str, alibaba_uid: str) -> None:
     """Remember that the key belongs to this Alibaba account; nothing where it is not known."""
     if alibaba_uid:
@@ -133,28 +138,32 @@ def learn_owner(fingerprint: str, alibaba_uid: str) -> None:
         credentials.note_owner(fingerprint, alibaba_uid)
 
 
-def learn_owner_with(credential_id: int | None) -> None:
-    """The same, asked with one list call where it is not known yet. Nothing is learnt where that fails."""
+def learn_owner_with(credential_id: int | None) -> bool:
+    """The same, asked with one list call where it is not known yet. False where no answer came: nothing is learnt."""
     fingerprint = build.fingerprint(credential_id)
     if KeyOwner.objects.filter(fingerprint=fingerprint).exists():
-        return
+        return True
     try:
         learn_owner(fingerprint, ask_owner(build.dashscope(credential_id)))
     except DashScopeError as problem:
         logger.info("owner of a key not learnt", extra={"problem": str(problem)})
+        return isinstance(problem, RefusedError | UnusableKeyError)
+    return True
 
 
 def learn_owners() -> None:
     """For the site's key and some of the accounts' own in use: where the list was empty before, it may not be now.
 
-    Where no account has a key of its own nothing is asked: there is nothing to compare the site's with.
+    Where no account has a key of its own nothing is asked: there is nothing to compare the site's with. Stops where the
+    service does not answer: the others would wait for nothing, too.
     """
     if not Credential.objects.exists():
         return
     known = KeyOwner.objects.values("fingerprint")
     own = Credential.objects.filter(retired_at=None, check_result=Credential.Check.GOOD).exclude(fingerprint__in=known)
     for credential_id in [None, *own.order_by("?").values_list("pk", flat=True)[:_LEARNT_AT_ONCE]]:
-        learn_owner_with(credential_id)
+        if not learn_owner_with(credential_id):
+            return
 
 
 def may_be_one_account(one: int | None, other: int | None) -> bool:
@@ -164,6 +173,19 @@ def may_be_one_account(one: int | None, other: int | None) -> bool:
     keys = [build.fingerprint(one), build.fingerprint(other)]
     owners = dict(KeyOwner.objects.filter(fingerprint__in=keys).values_list("fingerprint", "alibaba_uid"))
     return keys[0] == keys[1] or len(owners) < len(keys) or owners[keys[0]] == owners[keys[1]]
+
+
+def successor_of(credential_id: int | None) -> int | None:
+    """The key that took a retired one's place, if both are known to be of one Alibaba account; else None.
+
+    Its tasks can be asked for with either: an owner who replaces a key often deletes the old one at once.
+    """
+    last = Credential.objects.filter(pk=credential_id, retired_at__isnull=False).first() if credential_id else None
+    present = credentials.in_use(last.account_id) if last is not None else None
+    if last is None or present is None:
+        return None
+    owner = owner_of(last.fingerprint)
+    return present.pk if owner and owner_of(present.fingerprint) == owner else None
 
 
 # --- whether a template works with the present key ---

@@ -134,6 +134,11 @@ class Sandbox:
             if process.stdout is not None:
                 process.stdout.close()
 
+    def forget_key(self, api_key: str) -> None:
+        """Start again without this API key: its Alibaba account deleted it. Tasks and other keys stay."""
+        self._arguments = tuple(each for each in self._arguments if not each.startswith(f"--api-key={api_key}="))
+        self.restart()
+
     def settings(self, **changes: Any) -> None:
         """Change settings now; they also hold after a `restart`."""
         self.control("PATCH", "settings", changes)

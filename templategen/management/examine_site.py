@@ -8,9 +8,12 @@ from django.core.checks import run_checks
 from django.core.checks.messages import ERROR
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import credentials
+from accounts.models import Credential
 from templategen import credential_status, standing
 from templategen.clients.build import dashscope
 from templategen.management.examination import ProblemError, Step
@@ -20,13 +23,14 @@ BEAT_WITHIN = timedelta(seconds=90)
 
 
 def machine_steps() -> list[Step]:
-    """Settings, database, worker."""
+    """Settings, database, worker, and what is known of accounts' own keys: they are theirs, and not tried here."""
     return [
         Step(_("Settings"), _settings),
         Step(_("Database"), _database, gate=True),
         Step(_("Queue"), _queue),
         Step(_("Worker"), _worker),
         Step(_("Credentials"), _credentials),
+        Step(_("Accounts' own API keys"), _own_keys),
     ]
 
 
@@ -92,6 +96,27 @@ def _worker() -> str:
     if age > BEAT_WITHIN:
         raise ProblemError(_("the queue last moved at %(time)s") % {"time": beat.isoformat()}, start, grave=False)
     return _("the queue moved %(seconds)d s ago") % {"seconds": age.total_seconds()}
+
+
+def _own_keys() -> str:
+    """How many, and what their last checks said; read, not asked."""
+    own = Credential.objects.filter(retired_at=None)
+    found = own.aggregate(
+        count=Count("pk"), refused=Count("pk", filter=Q(check_result=Credential.Check.REFUSED)), last=Max("checked_at")
+    )
+    if not found["count"]:
+        return _("none")
+    words = {"count": found["count"], "refused": found["refused"], "time": found["last"]}
+    text = _("%(count)d in use, refused at their last check: %(refused)d; the latest check was at %(time)s") % words
+    unreadable = sum(not credentials.is_readable(row) for row in own.iterator())
+    if unreadable:
+        raise ProblemError(
+            _("%(unreadable)d of %(count)d cannot be read") % {"unreadable": unreadable, **words},
+            _("put the key that they were encrypted with back into CREDENTIAL_KEYS."),
+        )
+    if found["refused"]:
+        raise ProblemError(text, _('their owners mend that on the page "Alibaba API key".'), grave=False)
+    return text
 
 
 def _dashscope_region() -> str:

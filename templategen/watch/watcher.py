@@ -24,6 +24,7 @@ from templategen.clients.dashscope import (
     TaskPage,
     UnusableKeyError,
 )
+from templategen.credentials import successor_of
 from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.pipeline import looks
 from templategen.pipeline.lifetimes import NOTHING_KNOWN, Lifetime
@@ -84,6 +85,8 @@ class Watcher:
         self._pool = Pool(self._connections, name=name, done=news, clock=clock)
         # Made by the conductor's thread, for it may have to ask the database; the pool's only call.
         self._client: DashScope | None = None
+        # In place of a retired key that is no longer taken.
+        self._successor: int | None = None
         self._asking = Asking(self._present_client, self._rate, self._pool)
         self._looks: dict[int, _Look] = {}
         self._listing = Listing(credential_id, clock=clock)
@@ -109,13 +112,25 @@ class Watcher:
     def _make_client(self) -> bool:
         """Whether the credential's key can be used; else it is paused, and its looks are held."""
         try:
-            self._client = build.dashscope(self.credential_id)
+            self._client = build.dashscope(self.credential_id if self._successor is None else self._successor)
         except UnusableKeyError as problem:
+            if self._ask_with_successor():
+                return self._make_client()
             self._client = None
             credential_status.pause(self.credential_id, code=problem.code, message="")
             credential_status.hold_looks(self.credential_id, retry_after=_UNUSABLE_SECONDS)
             self._status_at = -math.inf
         return self._client is not None
+
+    def _ask_with_successor(self) -> bool:
+        """From now on ask with the key that took this one's place, where that may be done and was not yet."""
+        if self._successor is None:
+            self._successor = successor_of(self.credential_id)
+            if self._successor is not None:
+                extra = {"credential": credential_status.key_of(self.credential_id), "instead": self._successor}
+                logger.warning("tasks of a retired key are asked for with its successor", extra=extra)
+                return True
+        return False
 
     def _present_client(self) -> DashScope:
         if self._client is None:
@@ -206,6 +221,8 @@ class Watcher:
             # Several under way at once are refused together: that counts once.
             return True
         self._held_since = self._clock()
+        if paused and self._ask_with_successor():
+            return True
         self._status_at = -math.inf
         self._refusals += 1
         if paused:

@@ -21,7 +21,7 @@ from accounts.pages.person import person
 from accounts.permissions import Permission
 from templategen import access, credential_status
 from templategen.clients.build import may_call
-from templategen.credentials import check_key, check_now, learn_owner
+from templategen.credentials import check_key, check_now, learn_owner, owner_of
 from templategen.models import ActionTemplate
 from templategen.states import AT_SERVICE
 from templategen.web.hold import hold_of
@@ -102,8 +102,9 @@ def credential(request: HttpRequest, slug: str) -> HttpResponse:
         form.add_error("api_key", _("%(text)s Nothing was changed.") % {"text": checked.text})
         status = HTTPStatus.UNPROCESSABLE_ENTITY if checked.sure else HTTPStatus.SERVICE_UNAVAILABLE
         return _page(request, account, form, status=status)
-    stored = credentials.replace(account, secret=secret, alibaba_uid=checked.alibaba_uid, by=person(request), **rest)
-    learn_owner(stored.fingerprint, checked.alibaba_uid)
+    uid = checked.alibaba_uid or owner_of(credentials.fingerprint_of(secret))
+    stored = credentials.replace(account, secret=secret, alibaba_uid=uid, by=person(request), **rest)
+    learn_owner(stored.fingerprint, uid)
     text = _("Alibaba takes the key. From now on templates are made with the one that ends with %(hint)s.")
     messages.success(request, text % {"hint": stored.hint})
     return redirect("web:credential", slug=account.slug)

@@ -111,7 +111,7 @@ def test_the_doctor_finds_all_well_and_leaves_nothing_behind(bucket: Sandbox) ->
     assert found.pop("exit") == "0"
     assert found.pop("Worker").startswith("warn Worker – no worker has run yet – start")
     assert all(line.startswith("ok ") for line in found.values()), found
-    assert len(found) == 18
+    assert len(found) == 19
     assert len(bucket.tasks()) == tasks
     assert not list(storage()._bucket.list_objects_v2("doctor/").object_list)
 

@@ -1,7 +1,10 @@
 """Accounts' own API keys: ciphertext at rest, rotation, one in use."""
 
+import threading
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from accounts import credentials
 from accounts.models import Account, Credential
@@ -40,6 +43,29 @@ def test_a_new_key_retires_the_old_one(account):
     assert credentials.secret_of(old) == SECRET
     credentials.retire(account, by=None)
     assert credentials.in_use(account.pk) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_owners_who_save_at_once_one_key_is_in_use(transactional_db):
+    account = Account.objects.create(name="Studio", slug="studio")
+    problems = []
+
+    def save_one(number):
+        try:
+            save(account, f"sk-number-{number}")
+        except Exception as problem:  # noqa: BLE001 -- shown by the assertion below
+            problems.append(problem)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=save_one, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert problems == []
+    assert Credential.objects.count() == 4
+    assert Credential.objects.filter(retired_at=None).count() == 1
 
 
 def test_rotation_writes_all_anew_and_the_old_key_may_go(account, settings, capsys):

@@ -15,6 +15,8 @@ from templategen import credential_status
 from templategen.clients import build
 from templategen.clients.addresses import is_allowed
 from templategen.credentials import check_now, learn_owner
+from templategen.management.examination import examine
+from templategen.management.examine_site import machine_steps
 from templategen.models import CredentialStatus
 from templategen.states import State
 from tests.conftest import point_at
@@ -233,6 +235,24 @@ def test_whose_key_it_is_comes_from_the_task_list(web, account, many_keys, setti
     uid = credentials.in_use(account.pk).alibaba_uid
     assert uid.isdigit()
     assert uid in web.get(page_of(account)).content.decode()
+
+
+def doctors_line():
+    [result] = examine(machine_steps()[-1:])
+    return str(result)
+
+
+def test_the_doctor_counts_own_keys_and_names_none(web, account, settings):
+    assert doctors_line().endswith("none")
+    save(web, account)
+    line = doctors_line()
+    assert line.startswith("ok ")
+    assert "1 in use" in line
+    assert OURS[-4:] not in line
+    credentials.note_check(credentials.in_use(account.pk), good=False, code="InvalidApiKey")
+    assert doctors_line().startswith("warn")
+    settings.CREDENTIAL_KEYS = ["lost"]
+    assert doctors_line().startswith("FAIL")
 
 
 # --- templates made with another key ---

@@ -8,7 +8,7 @@ from accounts import credentials
 from accounts.models import Account
 from templategen import credential_status, jobs, pipeline, reconcile, restored
 from templategen.clients import build
-from templategen.credentials import learn_owner
+from templategen.credentials import learn_owner, owner_of
 from templategen.models import ActionTemplate, CredentialStatus, KeyOwner
 from templategen.pipeline import submit
 from templategen.states import FOR_A_PERSON, State
@@ -233,6 +233,33 @@ def test_tasks_whose_key_cannot_be_read_wait_and_the_others_are_watched(world, s
     settings.CREDENTIAL_KEYS = keys
     CredentialStatus.objects.update(looks_held_until=None)
     assert world.product.run_until_settled(row).state == State.READY
+
+
+def test_tasks_of_a_key_that_was_deleted_are_asked_for_with_the_new_one_of_the_same_alibaba_account(new_world):
+    account = new_world.account("a", "first")
+    new_world.sandbox.settings(run_seconds=2)
+    row = new_world.queue(account)
+    new_world.product.run_until(lambda: bool(fresh(row).task_id))
+    new = new_world.use(account, "shared")
+    learn_owner(new.fingerprint, owner_of(credentials.fingerprint_of(KEYS["first"])))
+    new_world.sandbox.forget_key(KEYS["first"])
+    assert new_world.product.run_until_settled(row).state == State.READY
+    assert row.credential_id != new.pk
+
+
+def test_tasks_of_a_key_that_was_deleted_are_never_asked_for_with_anothers(new_world):
+    account = new_world.account("a", "first")
+    new_world.sandbox.settings(run_seconds=1)
+    row = new_world.queue(account)
+    new_world.product.run_until(lambda: bool(fresh(row).task_id))
+    new = new_world.use(account, "second")
+    learn_owner(new.fingerprint, "another")
+    new_world.sandbox.forget_key(KEYS["first"])
+    status = CredentialStatus.objects.filter(key=str(row.credential_id), pause_code="InvalidApiKey")
+    new_world.product.run_until(status.exists)
+    for _ in range(3):
+        new_world.product.one_round()
+    assert fresh(row).state in {State.PENDING, State.RUNNING}
 
 
 def test_a_pause_of_a_retired_key_is_forgotten_once_nothing_is_open(world):

@@ -23,6 +23,7 @@ _WRITERS = {
     "templategen/pipeline/submit.py",
     "templategen/pipeline/record.py",
     "templategen/credential_status.py",
+    "templategen/credentials.py",
     "templategen/restored.py",
     "templategen/conductor.py",
     "templategen/tally.py",
