@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from django.db import models, transaction
 
 from accounts import history, ledger, members
-from accounts.models import Account, AccountEvent, Membership, Quota, User
+from accounts.models import Account, AccountEvent, Membership, Quota, Role, User
 
 Kind = AccountEvent.Kind
 
@@ -79,6 +79,12 @@ def note_rename(before: Account, after: Account, *, by: User, reason: str) -> No
     """A new name, or a new address."""
     told = [f"{one.name} (/a/{one.slug}/)" for one in (before, after)]
     history.note(after, Kind.RENAMED, by=by, about=" → ".join(told), reason=reason)
+
+
+def without_owner(accounts: models.QuerySet[Account]) -> models.QuerySet[Account]:
+    """Those of which no owner can sign in."""
+    owners = Membership.objects.filter(account=models.OuterRef("pk"), role=Role.OWNER, user__is_active=True)
+    return accounts.exclude(models.Exists(owners))
 
 
 def can_be_deleted(account: Account) -> bool:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from accounts import administration, credentials, history, ledger
 from accounts.admin import account_decisions
 from accounts.admin.base import Quick, log, staff_of
-from accounts.admin.decisions import decide
+from accounts.admin.decisions import decide, some_of
 from accounts.admin.filters import OwnKeyFilter, UsageFilter
 from accounts.admin.meters import Bar, Line, bars_of, cell
 from accounts.admin.reasons import FIELD, Members, NewMembers, Reasoned, RowForm, WithReason
@@ -25,7 +25,6 @@ from accounts.models import (
     Credential,
     LedgerEntry,
     Quota,
-    Role,
     StorageUse,
     UsageMonth,
 )
@@ -126,7 +125,8 @@ class AccountAdmin(Reasoned, Quick):
     @admin.action(description=gettext_lazy("Recompute usage from the ledger"), permissions=["change"])
     def recompute(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
         """Counters become the sum of their entries again."""
-        for account in queryset.order_by("pk")[:_LATEST]:
+        chosen = some_of(self, request, queryset)
+        for account in chosen or ():
             told = account_decisions.recompute(account)
             log(staff_of(request), account, told, flag=CHANGE)
             text = _("“%(name)s”: %(text)s") % {"name": account.name, "text": told}
@@ -180,7 +180,7 @@ class AccountAdmin(Reasoned, Quick):
             ],
             "events": history.latest(account)[:_LATEST],
             "token_count": ApiToken.objects.filter(account=account, revoked_at=None).count(),
-            "has_owner": account.memberships.filter(role=Role.OWNER, user__is_active=True).exists(),
+            "lacks_owner": _lacks_owner(account),
         }
 
     def _decisions(self, request: HttpRequest, account: Account) -> list[tuple[str, str]]:
@@ -208,8 +208,12 @@ class AccountAdmin(Reasoned, Quick):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
         """Says so where nobody owns it."""
         super().save_related(request, form, formsets, change)
-        if not form.instance.memberships.filter(role=Role.OWNER, user__is_active=True).exists():
+        if _lacks_owner(form.instance):
             self.message_user(request, _("This account has no owner who can sign in."), messages.WARNING)
+
+
+def _lacks_owner(account: Account) -> bool:
+    return administration.without_owner(Account.objects.filter(pk=account.pk)).exists()
 
 
 def _bars(account: Account) -> list[Bar]:

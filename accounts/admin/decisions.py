@@ -75,10 +75,8 @@ def decide(
     pages: Pages, request: HttpRequest, rows: QuerySet[Any], decision: Decision, *, action: str
 ) -> HttpResponse | None:
     """The form, or what follows it: for an action of ``pages`` with that name. Nothing for too many rows."""
-    chosen = list(rows.order_by("pk")[: MOST_AT_ONCE + 1])
-    if len(chosen) > MOST_AT_ONCE:
-        text = _("At most %(limit)d at once. Nothing was done; choose fewer.") % {"limit": MOST_AT_ONCE}
-        pages.message_user(request, text, messages.ERROR)
+    chosen = some_of(pages, request, rows)
+    if chosen is None:
         return None
     form = decision.form(request.POST if _DECIDED in request.POST else None, rows=chosen)
     if form.is_bound and form.is_valid():
@@ -97,6 +95,16 @@ def decide(
         "next": _back(pages, request, decision),
     }
     return TemplateResponse(request, "admin/decide.html", context)
+
+
+def some_of(pages: Pages, request: HttpRequest, rows: QuerySet[Any], most: int = MOST_AT_ONCE) -> list[Any] | None:
+    """The rows that were chosen; for more than ``most`` a message instead, and nothing."""
+    chosen = list(rows.order_by("pk")[: most + 1])
+    if len(chosen) <= most:
+        return chosen
+    text = _("At most %(limit)d at once. Nothing was done; choose fewer.") % {"limit": most}
+    pages.message_user(request, text, messages.ERROR)
+    return None
 
 
 def _carry_out(

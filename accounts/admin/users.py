@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
-from django.contrib.admin.models import DELETION
+from django.contrib import admin, messages
+from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
@@ -16,7 +16,7 @@ from accounts.admin.base import BoundedPaginator, staff_of
 from accounts.admin.decisions import Decision, RefusedError, decide
 from accounts.admin.reasons import FIELD, Accounts, NewAccounts, Reasoned, WithReason
 from accounts.members import MembersError
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.pages.members import words_for
 
 if TYPE_CHECKING:  # Django's own classes take no type arguments when the program runs.
@@ -51,6 +51,11 @@ def _delete(user: User, by: User, given: dict[str, Any]) -> str:
         raise RefusedError(_("Nobody deletes themselves here. Another administrator can."))
     if user.is_superuser and not by.is_superuser:
         raise RefusedError(_("Only a superuser deletes a superuser."))
+    if LogEntry.objects.filter(user=user).exists():
+        # Django would delete them with the user.
+        raise RefusedError(
+            _("The administration's log has what they did here, and keeps it. Take away “Active” and “Staff” instead.")
+        )
     try:
         administration.delete_user(user, by=by, reason=given["reason"])
     except MembersError as problem:
@@ -111,6 +116,13 @@ class UserAdmin(Reasoned, UserPages):
     def delete(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
         """With a reason."""
         return decide(self, request, queryset, DELETE, action="delete")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
+        """Says so where an account is left without an owner who can sign in."""
+        super().save_related(request, form, formsets, change)
+        for account in administration.without_owner(Account.objects.filter(memberships__user=form.instance)):
+            text = _("“%(account)s” has no owner who can sign in.") % {"account": account.name}
+            self.message_user(request, text, messages.WARNING)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         """A new user is in no account yet."""

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin.base import LONGEST_REASON, LookOnly, staff_of
+from accounts.admin.decisions import some_of
 from templategen import actions
 from templategen.admin import decisions, pipeline
 from templategen.models import ActionTemplate, TemplateQuerySet
@@ -54,13 +55,9 @@ class Decides(LookOnly):
         self._decide_all(request, queryset, "cancel")
 
     def _decide_all(self, request: HttpRequest, queryset: Any, do: str) -> None:
-        chosen = list(self.templates_of(queryset).select_related("clip", "account")[: MOST_AT_ONCE + 1])
-        if len(chosen) > MOST_AT_ONCE:
-            text = _("At most %(limit)d at once. Nothing was done; choose fewer.") % {"limit": MOST_AT_ONCE}
-            self.message_user(request, text, messages.ERROR)
-            return
+        templates = self.templates_of(queryset).select_related("clip", "account")
         done = 0
-        for template in chosen:
+        for template in some_of(self, request, templates, MOST_AT_ONCE) or ():
             try:
                 decisions.decide(template, do=do, by=staff_of(request), said={"why": request.POST.get("why", "")})
             except decisions.NotSureError:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.admin.accounts import AccountAdmin
 from accounts.admin.base import LookOnly, Pages, log, staff_of
+from accounts.admin.decisions import some_of
 from accounts.models import Account, Credential
 from templategen import credentials
 
@@ -76,14 +77,10 @@ class AccountAdminWithKeys(AccountAdmin):
 
 def check_all(pages: Pages, request: HttpRequest, rows: QuerySet[Any]) -> None:
     """Ask about each, say what came of it, and write it into the log of key and account."""
-    chosen = list(rows.select_related("account").order_by("pk")[: MOST_CHECKED + 1])
-    if len(chosen) > MOST_CHECKED:
-        text = _("At most %(limit)d at once. Nothing was done; choose fewer.") % {"limit": MOST_CHECKED}
-        pages.message_user(request, text, messages.ERROR)
-        return
-    if not chosen:
+    chosen = some_of(pages, request, rows.select_related("account"), MOST_CHECKED)
+    if chosen == []:
         pages.message_user(request, _("There is no own key to check: the site's is used."), messages.WARNING)
-    for credential in chosen:
+    for credential in chosen or ():
         checked = credentials.check_now(credential)
         words = {"key": str(credential), "account": credential.account.name, "text": checked.text}
         told = _("Key %(key)s of %(account)s checked: %(text)s") % words

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import credentials, ledger, members, tokens
+from accounts.admin.decisions import MOST_AT_ONCE
 from accounts.models import (
     Account,
     AccountEvent,
@@ -484,6 +485,24 @@ def test_a_user_is_deleted_unless_they_are_a_last_owner(
     assert kinds(studio) == ["removed"]
 
 
+def test_who_stands_in_the_log_is_not_deleted(admin: Client, owner: User, studio: Account) -> None:
+    gone = User.objects.create_superuser("gone@example.com")
+    other = Client()
+    other.force_login(gone)
+    decide(other, "suspend", studio)
+    said = decide(admin, "delete", gone, page=USERS).content.decode()
+    assert "keeps it" in said
+    assert LogEntry.objects.get().user == gone
+
+
+def test_too_many_at_once_are_refused(admin: Client, studio: Account) -> None:
+    Account.objects.bulk_create(Account(name=f"A {number}", slug=f"a-{number}") for number in range(MOST_AT_ONCE))
+    for what in ("recompute", "suspend"):
+        sent = {"action": what, "_selected_action": list(Account.objects.values_list("pk", flat=True))}
+        assert "choose fewer" in admin.post(ACCOUNTS, sent, follow=True).content.decode()
+    assert not LogEntry.objects.exists()
+
+
 # --- the forms of users and accounts ---
 
 
@@ -586,6 +605,16 @@ def test_memberships_are_changed_on_the_users_page_too(admin: Client, studio: Ac
     assert owner.memberships.get().role == Role.EDITOR
     assert WHY in logged(owner)
     assert kinds(studio) == ["role_changed"]
+
+
+def test_an_account_left_without_an_owner_who_can_sign_in_is_named(admin: Client, studio: Account, owner: User) -> None:
+    form = {"email": owner.email, "reason": WHY}
+    for prefix in ("memberships", "memberships-2"):
+        form |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
+    said = admin.post(f"{USERS}{owner.pk}/change/", form, follow=True).content.decode()
+    owner.refresh_from_db()
+    assert not owner.is_active
+    assert "“Studio” has no owner who can sign in" in said
 
 
 def test_only_superusers_give_rights_and_change_superusers(client: Client, chief: User, owner: User) -> None:
