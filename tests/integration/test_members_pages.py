@@ -13,7 +13,7 @@ from django_q.signing import SignedPackage
 
 from accounts import members, sign_up
 from accounts.models import Account, ApiToken, Invitation, Membership, Role, User
-from tests.people import PASSWORD, account_of, make_person
+from tests.people import PASSWORD, account_of, make_person, without_token
 from tests.product import queued_packages, run_jobs
 
 NEW = {"new_password1": "another-long-phrase", "new_password2": "another-long-phrase"}
@@ -261,11 +261,6 @@ def test_signing_up_proves_the_address_and_makes_an_account(mails: Mails, is_ope
     assert "Dance &amp; Co is yours" in text(answer)
     assert Membership.objects.get().role == Role.OWNER
     assert Client().get(path, follow=True).status_code == 410
-
-
-def without_token(page: bytes) -> bytes:
-    """The page without what is drawn anew for each form."""
-    return re.sub(rb'(name="csrfmiddlewaretoken" value=)"\w+"', rb"\1", page)
 
 
 def test_signing_up_does_not_tell_whether_an_address_is_known(mails: Mails, is_open: None, owner: User) -> None:
