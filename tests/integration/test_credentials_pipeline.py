@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts import credentials
 from accounts.models import Account
-from templategen import credential_status, jobs, pipeline, reconcile, restored
+from templategen import actions, credential_status, jobs, pipeline, reconcile, restored
 from templategen.clients import build
 from templategen.credentials import learn_owner, owner_of
 from templategen.models import ActionTemplate, CredentialStatus, KeyOwner
@@ -207,6 +207,17 @@ def test_a_canceled_one_ends_where_its_key_cannot_be_read(world, settings):
     settings.CREDENTIAL_KEYS = ["lost"]
     submit.launch(template_pk=row.pk, token=token)
     assert fresh(row).state == State.CANCELED
+
+
+def test_who_cancels_a_task_whose_key_cannot_be_read_is_told_so(world, settings):
+    account = world.account("a", "first")
+    row = make_template(account, State.PENDING, credential=credentials.in_use(account.pk))
+    lost = make_template(account, State.LOST, credential=row.credential)
+    settings.CREDENTIAL_KEYS = ["lost"]
+    with pytest.raises(actions.ServiceTroubleError, match="cannot be read"):
+        actions.cancel(row, by=None)
+    with pytest.raises(actions.ServiceTroubleError, match="cannot be read"):
+        actions.adopt(lost, task_id="some-task", by=None)
 
 
 def test_a_doubled_message_takes_nothing_back_that_another_has_sent(world):
