@@ -16,6 +16,13 @@ def main() -> None:
     except ImproperlyConfigured as problem:
         # The environment is at fault, not the code: one line says what to mend.
         sys.exit(f"{os.path.basename(sys.argv[0])}: {problem}")  # noqa: PTH119
+    except Exception as problem:
+        from templategen.management.plain_errors import words_for  # noqa: PLC0415 -- needs Django set up
+
+        words = words_for(problem)
+        if words is None or "--traceback" in sys.argv:
+            raise
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {words}")  # noqa: PTH119
 
 
 if __name__ == "__main__":

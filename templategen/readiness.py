@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.templatetags.static import static
 from django.utils import timezone
 
 from templategen import standing
@@ -24,7 +25,7 @@ OK, FAILED, SLOW = "ok", "failed", "slow"
 BOUND_S = 3.0
 KEPT_S = 2.0
 
-WEB = ("database", "migrations")
+WEB = ("database", "migrations", "static")
 """What pages need. A dead worker is no reason to take the pages away from people."""
 ALL = (*WEB, "worker", "conductor", "queue")
 """What work needs, too."""
@@ -118,6 +119,11 @@ def _migrations() -> bool:
     return True
 
 
+def _static() -> bool:
+    """Whether this process knows the hashed names of the static files: without them no page can be shown."""
+    return bool(static("css/base.css"))
+
+
 def forget() -> None:
     """Look at the migrations anew: for tests."""
     _migrated.clear()
@@ -142,6 +148,7 @@ def _queue() -> bool:
 CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database,
     "migrations": _migrations,
+    "static": _static,
     "worker": _worker,
     "conductor": _conductor,
     "queue": _queue,

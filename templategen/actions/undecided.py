@@ -29,6 +29,8 @@ FRESH: dict[str, Any] = {
 _KEPT: dict[str, Any] = {"deleted_at": None}
 # In place of the service's word, for a task that it has thrown away.
 _KEPT_RESULT = "kept"
+# The service measures a clip in its own way.
+_LENGTH_MAY_DIFFER_S = 1.0
 # As it goes into an address: never a slash, nothing that has to be quoted.
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -86,6 +88,7 @@ def adopt(template: ActionTemplate, *, task_id: str, by: User | None) -> None:
     _require_free(template, task_id)
     task = _with_kept_result(template, _ask(template, task_id), task_id)
     _require_known(task)
+    _require_its_length(template, task)
     start = State(template.state)
     guard = {**_KEPT, "task_id": template.task_id}
     if start == State.UNCONFIRMED:
@@ -165,6 +168,18 @@ def _take_result(template: ActionTemplate, task: Task) -> None:
         ended_at=now,
         detail={"template_id": task.template_id},
     )
+
+
+def _require_its_length(template: ActionTemplate, task: Task) -> None:
+    """What a finished task was billed for is its video's length: another one's is noticed by that, where it differs."""
+    billed, length = task.video_duration, template.clip.duration_s
+    if billed is None or length is None or abs(billed - length) <= max(_LENGTH_MAY_DIFFER_S, length * 0.05):
+        return
+    raise RefusedError(
+        "adopt.length",
+        _("This task made a video of %(billed)s seconds, and this one has %(length)s: it is another template's. "
+          "Choose the one of its length.") % {"billed": f"{billed:.1f}", "length": f"{length:.1f}"},
+    )  # fmt: skip
 
 
 def _require_known(task: Task) -> None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import credentials
 from accounts.models import Credential
+from templategen import credential_status, standing
 from templategen.clients.build import dashscope
 from templategen.management.examination import ProblemError, Step
 from templategen.models import Heartbeat
@@ -26,7 +27,9 @@ def machine_steps() -> list[Step]:
     return [
         Step(_("Settings"), _settings),
         Step(_("Database"), _database, gate=True),
+        Step(_("Queue"), _queue),
         Step(_("Worker"), _worker),
+        Step(_("Credentials"), _credentials),
         Step(_("Accounts' own API keys"), _own_keys),
     ]
 
@@ -60,6 +63,28 @@ def _database() -> str:
             _('run "manage.py migrate" ("manage.py up" does so by itself).'),
         )
     return str(connection.display_name)
+
+
+def _queue() -> str:
+    try:
+        waiting = standing.queue_length()
+    except Exception as problem:  # the broker's client is an extra: its errors cannot be named here
+        mend = _("look at REDIS_URL, and whether the server runs; until then nothing is checked or sent.")
+        raise ProblemError(str(problem).strip(), mend) from problem
+    return _("%(count)d messages wait") % {"count": waiting}
+
+
+def _credentials() -> str:
+    """None is paused: a paused one holds every template that waits for it."""
+    rows = credential_status.paused()
+    if not rows:
+        return _("none is paused")
+    keys = ", ".join(f"{row.key} ({row.pause_code}, {row.paused_at:%Y-%m-%d %H:%M} UTC)" for row in rows)
+    raise ProblemError(
+        _("paused: %(keys)s") % {"keys": keys},
+        _("the administrator's pipeline page says why, what to do, and has the button to resume."),
+        grave=False,
+    )
 
 
 def _worker() -> str:

@@ -12,6 +12,7 @@ from oss2.models import CorsRule, LifecycleExpiration, LifecycleRule
 
 from accounts.first import make_first
 from accounts.models import Account, User
+from templategen import credential_status
 from templategen.clients import build
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
@@ -19,6 +20,7 @@ from templategen.management.commands import make_template
 from templategen.management.mending import storage_mend
 from templategen.models import ActionTemplate
 from templategen.states import State
+from tests import running
 from tests.clips import make_clip
 from tests.conftest import point_at
 from tests.people import make_person
@@ -80,6 +82,25 @@ def test_setup_says_why_oss_refused(bucket: Sandbox, settings: Any) -> None:
         run("setup_oss")
 
 
+# --- where the surroundings are at fault ---
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "migrations: run"),
+        ({"DATABASE_URL": "postgres://x:y@127.0.0.1:1/z"}, "look at DATABASE_URL"),
+        ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "look at REDIS_URL"),
+    ],
+    ids=["not migrated", "no database", "no redis"],
+)
+def test_a_command_says_what_to_mend_in_one_line(tmp_path: Path, changed: dict[str, str], words: str) -> None:
+    done = running.run(tmp_path, "sweep", **changed)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 # --- doctor ---
 
 
@@ -90,9 +111,17 @@ def test_the_doctor_finds_all_well_and_leaves_nothing_behind(bucket: Sandbox) ->
     assert found.pop("exit") == "0"
     assert found.pop("Worker").startswith("warn Worker – no worker has run yet – start")
     assert all(line.startswith("ok ") for line in found.values()), found
-    assert len(found) == 17
+    assert len(found) == 19
     assert len(bucket.tasks()) == tasks
     assert not list(storage()._bucket.list_objects_v2("doctor/").object_list)
+
+
+def test_the_doctor_warns_of_a_paused_credential_and_does_not_say_all_is_well(bucket: Sandbox) -> None:
+    run("setup_oss")
+    credential_status.pause(None, code="Arrearage", message="overdue")
+    out = run("doctor")
+    assert any(line.startswith("warn Credentials – paused: site (Arrearage") for line in out), out
+    assert out[-1] == "Nothing fails; 2 warnings."
 
 
 def test_the_doctor_sends_to_setup_where_the_rules_are_missing(bucket: Sandbox) -> None:

@@ -1,6 +1,7 @@
 """/healthz and /readyz: what a load balancer is told, by whatever name it calls, and how soon."""
 
 import http.client
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from templategen.readiness import FAILED, OK, SLOW, Readiness
 from tests.running import ROOT, environment, wait_until
 from tests.sandbox import free_port
 
-ALL_OK = {"database": OK, "migrations": OK, "worker": OK, "conductor": OK, "queue": OK}
+ALL_OK = {"database": OK, "migrations": OK, "static": OK, "worker": OK, "conductor": OK, "queue": OK}
 NOT_CALLED_SO = {"headers": {"Host": "10.1.2.3"}}
 
 
@@ -42,6 +43,18 @@ def at_work(transactional_db: None, fresh: None) -> None:
 
 def checks(client: Client, path: str = "/readyz") -> dict[str, str]:
     return client.get(path).json()["checks"]
+
+
+def test_pages_are_not_ready_where_collectstatic_was_not_run(
+    client: Client, at_work: None, settings: object, tmp_path: Path
+) -> None:
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "templategen.staticfiles.ModuleManifestStorage"},
+    }
+    assert client.get("/readyz/web").status_code == 503
+    assert checks(client)["static"] == FAILED
 
 
 def test_the_process_says_that_it_lives_by_any_name_and_asks_nothing(client: Client, settings: object) -> None:
@@ -74,7 +87,7 @@ def test_without_a_worker_pages_are_ready_and_work_is_not(client: Client) -> Non
     assert answer.json() == {"status": FAILED, "checks": ALL_OK | {"worker": FAILED, "conductor": FAILED}}
     pages = client.get("/readyz/web")
     assert pages.status_code == 200
-    assert pages.json() == {"status": OK, "checks": {"database": OK, "migrations": OK}}
+    assert pages.json() == {"status": OK, "checks": {"database": OK, "migrations": OK, "static": OK}}
 
 
 @pytest.mark.usefixtures("at_work")
@@ -202,9 +215,8 @@ def test_a_real_web_process_answers_before_its_database_is_made(tmp_path: Path) 
         assert wait_until(lambda: ask("GET", "/healthz"), what="an answer") == (200, b"ok\n", "balancer-00001")
         assert ask("HEAD", "/healthz") == (200, b"", "balancer-00001")
         status, body, _request_id = ask("GET", "/readyz/web")
-        assert (status, body) == (
-            503, b'{"status": "failed", "checks": {"database": "ok", "migrations": "failed"}}',
-        )  # fmt: skip
+        checks = {"database": "ok", "migrations": "failed", "static": "failed"}
+        assert (status, json.loads(body)) == (503, {"status": "failed", "checks": checks})
     finally:
         server.terminate()
         server.wait(20)

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django_q.models import OrmQ, Task
 
+from accounts.door_models import BrowserSession
 from templategen import housekeeping, sweep
 from templategen.models import ActionTemplate, Clip, Event, Lease
 from templategen.states import State
@@ -42,14 +42,14 @@ def test_messages_that_nobody_takes_are_pruned_and_waiting_ones_kept():
 
 def test_expired_sessions_go_and_the_admins_log_stays(owner):
     now = timezone.now()
-    Session.objects.create(session_key="old", session_data="", expire_date=now - timedelta(seconds=1))
-    Session.objects.create(session_key="new", session_data="", expire_date=now + timedelta(days=1))
+    BrowserSession.objects.create(session_key="old", session_data="", expire_date=now - timedelta(seconds=1))
+    BrowserSession.objects.create(session_key="new", session_data="", expire_date=now + timedelta(days=1))
     kind = ContentType.objects.get_for_model(Clip)
     LogEntry.objects.create(
         user=owner, content_type=kind, action_flag=ADDITION, action_time=now - timedelta(days=999), change_message=""
     )
     housekeeping.daily(now)
-    assert [session.session_key for session in Session.objects.all()] == ["new"]
+    assert [session.session_key for session in BrowserSession.objects.all()] == ["new"]
     assert LogEntry.objects.count() == 1
 
 

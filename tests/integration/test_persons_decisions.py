@@ -7,7 +7,7 @@ import requests
 from django.utils import timezone
 
 from templategen import actions, reconcile
-from templategen.models import ActionTemplate, Event
+from templategen.models import ActionTemplate, Clip, Event
 from templategen.states import FOR_A_PERSON, State
 from tests.factories import make_template
 from tests.people import account_of
@@ -30,13 +30,20 @@ def submit(sandbox, video_url):
     return answer.json()["output"]["task_id"]
 
 
+def as_long_as_its_task(template):
+    """The sandbox makes 10 s of a clip that it did not download."""
+    Clip.objects.filter(pk=template.clip_id).update(duration_s=10.0)
+    template.clip.refresh_from_db()
+    return template
+
+
 @pytest.fixture
 def undecided(own_product, account):
     sent_at = timezone.now() - timedelta(hours=1)
-    return make_template(
+    return as_long_as_its_task(make_template(
         account, State.UNCONFIRMED, sent_at=sent_at, call_over_at=sent_at, claim_token="t",
         found=[{"task_id": "x", "status": "RUNNING", "made_at": "", "request_id": ""}],
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 @pytest.fixture
@@ -67,6 +74,18 @@ def test_a_task_of_another_template_is_refused(own_product, account, owner, unde
     assert undecided.state == State.UNCONFIRMED
 
 
+def test_a_task_that_made_a_video_of_another_length_is_refused(own_product, own_sandbox, owner, undecided, task_id):
+    billed = own_sandbox.wait_for(task_id)["duration"]
+    Clip.objects.filter(pk=undecided.clip_id).update(duration_s=billed + 5)
+    undecided.clip.refresh_from_db()
+    with pytest.raises(actions.RefusedError, match="seconds"):
+        actions.adopt(undecided, task_id=task_id, by=owner)
+    Clip.objects.filter(pk=undecided.clip_id).update(duration_s=billed + 0.4)
+    undecided.clip.refresh_from_db()
+    actions.adopt(undecided, task_id=task_id, by=owner)
+    assert undecided.state == State.PENDING
+
+
 @pytest.mark.parametrize("task_id", ["", "../x", "a b", "a" * 101, "x/cancel", "no-such-task"])
 def test_what_is_no_task_of_this_account_is_refused(own_product, owner, undecided, task_id):
     with pytest.raises(actions.RefusedError):
@@ -80,7 +99,7 @@ def test_a_service_that_does_not_answer_is_said_so(own_product, own_sandbox, own
 
 
 def test_a_lost_one_can_be_given_its_task(own_product, own_sandbox, account, owner, task_id):
-    lost = make_template(account, State.LOST, sent_at=timezone.now() - timedelta(hours=1))
+    lost = as_long_as_its_task(make_template(account, State.LOST, sent_at=timezone.now() - timedelta(hours=1)))
     own_sandbox.wait_for(task_id)
     actions.adopt(lost, task_id=task_id, by=owner)
     assert own_product.run_until_settled(lost).state == State.READY

@@ -14,7 +14,7 @@ from tests.property.service import Made, Service
 # No next step is further off than the longest wait of its kind, and some.
 _LONGEST_WAIT = {
     State.CHECKING: timedelta(seconds=120),
-    State.QUEUED: timedelta(seconds=1),
+    State.QUEUED: timedelta(seconds=31),  # put off where the clip could not be looked at
     State.UNCONFIRMED: timedelta(seconds=60),
     State.PENDING: timedelta(seconds=180),
     State.RUNNING: timedelta(seconds=180),

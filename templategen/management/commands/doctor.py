@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from templategen.management.examination import examine
 from templategen.management.examine_oss import OssExamination
@@ -22,15 +23,22 @@ class Command(BaseCommand):
     def handle(self, **_options: Any) -> None:
         """One line a step."""
         oss = OssExamination()
-        failed = 0
+        failed = warned = 0
         try:
             for result in chain(examine(machine_steps()), examine(oss.steps()), examine(dashscope_steps())):
                 self.stdout.write(str(result))
                 self.stdout.flush()
                 failed += result.verdict == "FAIL"
+                warned += result.verdict == "warn"
         finally:
             oss.clean_up()
         if failed:
             self.stdout.write(_("%(count)d to mend.") % {"count": failed})
             sys.exit(1)
+        if warned:
+            self.stdout.write(
+                ngettext("Nothing fails; %(count)d warning.", "Nothing fails; %(count)d warnings.", warned)
+                % {"count": warned}
+            )
+            return
         self.stdout.write(_("All is well."))

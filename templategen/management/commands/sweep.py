@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from templategen import reconcile, sweep
+from templategen import reconcile, standing, sweep
 
 
 class Command(BaseCommand):
@@ -21,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-reconcile", action="store_true", help="do not read Alibaba's list of tasks")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        standing.queue_length()  # raises where the queue's server is away: each step would say so at length
         now = timezone.now()
         done = {"senders_found_gone": reconcile.bury_senders(now=now)}
         if not options["no_reconcile"]:
