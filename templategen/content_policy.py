@@ -39,9 +39,10 @@ def policy(*, bucket: str, https: bool) -> dict[str, Any]:
     }
 
 
-# What no page here uses is off, for us and for whoever might get in; what is used is for this site alone.
+# What no page here uses is off, for us and for whoever might get in; what is used is for this site alone. Only names
+# that browsers know: any other is a warning in the console of each page.
 _OFF = (
-    "accelerometer", "ambient-light-sensor", "attribution-reporting", "bluetooth", "browsing-topics", "camera",
+    "accelerometer", "browsing-topics", "camera",
     "display-capture", "geolocation", "gyroscope", "hid", "identity-credentials-get", "idle-detection",
     "local-fonts", "magnetometer", "microphone", "midi", "otp-credentials", "payment", "screen-wake-lock", "serial",
     "storage-access", "usb", "window-management", "xr-spatial-tracking",

@@ -61,12 +61,13 @@ def weigh(template: ActionTemplate, gathered: Gathered) -> Evidence:
     possible = [task for task in ours + decided if _is_since(since, task)]
     if certain is not None and certain not in possible:
         possible.append(certain)
+    theirs = bool(decided) or not _laid_out_for_others(template).isdisjoint(task.task_id for task in possible)
     must_show = dict(must_be_shown(template, now=gathered.began).values_list("task_id", "sent_at"))
     return Evidence(
         possible=possible,
         certain=certain,
         likely=None
-        if decided
+        if theirs
         else _likely(template, possible, _time_of_call(template, list(_clock_differences(gathered, must_show)))),
         whole=gathered.whole and must_show.keys() <= {task.task_id for task in gathered.tasks},
         witnessed=bool(witnesses),
@@ -84,10 +85,15 @@ def must_be_shown(template: ActionTemplate, *, now: datetime) -> TemplateQuerySe
     return rows.filter(Q(credential_id=template.credential_id)).exclude(task_id="").exclude(pk=template.pk)
 
 
+def longest_call() -> timedelta:
+    """A call's time-outs: connecting, then waiting for the answer."""
+    return 2 * timedelta(seconds=settings.DASHSCOPE_TIMEOUT_SECONDS)
+
+
 def call_end(template: ActionTemplate) -> datetime:
-    """When the call was over at the latest, as far as its time-outs say: connecting, then waiting for the answer."""
+    """When the call was over at the latest, as far as its time-outs say."""
     assert template.sent_at is not None  # noqa: S101  # only rows with a call are looked for
-    longest = template.sent_at + 2 * timedelta(seconds=settings.DASHSCOPE_TIMEOUT_SECONDS)
+    longest = template.sent_at + longest_call()
     return min(template.call_over_at, longest) if template.call_over_at else longest
 
 
@@ -127,6 +133,12 @@ def _decided_since(claim: int, witnesses: list[Listed], named_by: dict[str, int]
     later = {named_by[task.task_id]: task for task in witnesses if 0 < claim < named_by[task.task_id]}
     moves = Event.objects.filter(pk__in=list(later), kind=Event.Kind.MOVED).values_list("pk", "detail")
     return [later[pk] for pk, detail in moves if "decision" in detail]
+
+
+def _laid_out_for_others(template: ActionTemplate) -> set[str]:
+    """Tasks of which a person may still say that they are another template's."""
+    rows = ActionTemplate.objects.filter(state=State.UNCONFIRMED).exclude(pk=template.pk).exclude(found=[])
+    return {str(each["task_id"]) for found in rows.values_list("found", flat=True) for each in found}
 
 
 def _says(template: ActionTemplate, task: Listed) -> bool | None:

@@ -193,7 +193,9 @@ def _is_alone(template: ActionTemplate) -> bool:
     """Whether no other call is under way or unanswered whose task this could be."""
     unanswered = ActionTemplate.objects.filter(state=State.UNCONFIRMED)
     if template.sent_at is not None:
-        unanswered = unanswered.filter(sent_at__gte=template.sent_at - 2 * policy.skew())
+        # A slow server may have made the task of one that was given up only now.
+        late = max(2 * policy.skew(), evidence.longest_call() + policy.settle_time())
+        unanswered = unanswered.filter(sent_at__gte=template.sent_at - late)
     return not _shares_a_list(template, unanswered) and not _under_way(template)
 
 

@@ -33,7 +33,9 @@ class Guarded:
         self.page: Page = context.new_page()
 
     def _note(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and re.search(r"violation:|Content.Security.Policy", message.text):
+        if message.type in {"error", "warning"} and re.search(
+            r"violation:|Content.Security.Policy|Permissions.Policy", message.text
+        ):
             self.breaches.append(f"{self.page.url}: {message.text}")
 
 

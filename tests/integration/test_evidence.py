@@ -397,6 +397,20 @@ def test_a_task_of_one_left_to_a_person_is_not_taken_for_that_of_the_next(accoun
     assert lost.error_code == FOR_A_PERSON
 
 
+def test_a_task_that_a_slow_server_may_have_made_for_one_given_up_is_not_taken(account, lost, noon, witness):
+    unanswered(account, noon - SETTLE, error_code=FOR_A_PERSON)
+    decide(lost, read(noon + MINUTE, witness, listed("task-x", noon + SECOND), candidate=seen("task-x")))
+    assert lost.error_code == FOR_A_PERSON
+
+
+def test_a_task_that_is_laid_out_for_another_template_is_not_adopted(account, lost, noon, witness):
+    task = listed("task-x", noon + SECOND)
+    unanswered(account, noon - 2 * HOUR, error_code=FOR_A_PERSON, found=[task.to_dict()])
+    for at in (MINUTE, SETTLE + 2 * MINUTE, 3 * SETTLE):
+        decide(lost, read(noon + at, witness, task, candidate=seen("task-x")))
+    assert (lost.state, lost.error_code) == (State.UNCONFIRMED, FOR_A_PERSON)
+
+
 def test_several_of_its_time_are_laid_out_the_nearest_first(lost, noon, witness):
     tasks = [listed("far", noon + 40 * SECOND), witness, listed("near", noon + SECOND, request_id="r")]
     decide(lost, read(noon + MINUTE, *tasks))

@@ -137,6 +137,13 @@ def test_every_state_has_a_label_and_stands_in_the_documentation():
         assert f"| {state.name} | {state.label} |" in page
 
 
+def test_every_setting_is_documented():
+    read = re.findall(r'(?:env(?:\.\w+)?|_secret)\(\s*"([A-Z_]+)"', (ROOT / "templategen/settings.py").read_text())
+    texts = "".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    assert len(read) > 60
+    assert [name for name in read if not re.search(rf"`{name}`", texts)] == []
+
+
 def test_nothing_names_a_registry_or_a_path_of_a_machine():
     bad = re.compile(r"/(?:work|root|opt)/(?:main|venv|shared|pypi|wheels)|(?:^|\s)(?:index-url|find-links)")
     names = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
