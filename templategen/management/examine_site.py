@@ -29,7 +29,7 @@ def machine_steps() -> list[Step]:
         Step(_("Database"), _database, gate=True),
         Step(_("Queue"), _queue),
         Step(_("Worker"), _worker),
-        Step(_("Credentials"), _credentials),
+        Step(_("Pauses"), _pauses),
         Step(_("Accounts' own API keys"), _own_keys),
     ]
 
@@ -74,7 +74,7 @@ def _queue() -> str:
     return _("%(count)d messages wait") % {"count": waiting}
 
 
-def _credentials() -> str:
+def _pauses() -> str:
     """None is paused: a paused one holds every template that waits for it."""
     rows = credential_status.paused()
     if not rows:

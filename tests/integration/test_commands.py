@@ -120,7 +120,7 @@ def test_the_doctor_warns_of_a_paused_credential_and_does_not_say_all_is_well(bu
     run("setup_oss")
     credential_status.pause(None, code="Arrearage", message="overdue")
     out = run("doctor")
-    assert any(line.startswith("warn Credentials – paused: site (Arrearage") for line in out), out
+    assert any(line.startswith("warn Pauses – paused: site (Arrearage") for line in out), out
     assert out[-1] == "Nothing fails; 2 warnings."
 
 
