@@ -1,6 +1,6 @@
 """The accounts app: who, and how much. It imports nothing of templategen."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,5 +11,8 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        """Listen for sign-ins."""
+        """Listen for sign-ins, and name the doors' packages as the administration's readers know them."""
         from accounts import sign_ins  # noqa: F401, PLC0415 -- connects on import
+
+        apps.get_app_config("axes").verbose_name = _("Wrong passwords")
+        apps.get_app_config("otp_totp").verbose_name = _("Two-step sign-in")

@@ -118,11 +118,13 @@ class Membership(models.Model):
 class Invitation(models.Model):
     """A place offered by mail. The token itself is only in the mail; here is its hash."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("account")
+    )
     email = models.EmailField(_("e-mail address"))
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.EDITOR)
     token_hash = models.CharField(max_length=64, unique=True)
-    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by"))
     created_at = models.DateTimeField(_("sent"), default=timezone.now)
     # The mail server took the last mail: a link is on its way.
     mailed_at = models.DateTimeField(_("mailed"), null=True, blank=True)
@@ -165,17 +167,17 @@ class AccountEvent(models.Model):
         TEMPLATES_GRANTED = "templates_granted", _("Templates granted for this month")
         SECONDS_GRANTED = "seconds_granted", _("Video seconds granted for this month")
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="events")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="events", verbose_name=_("account"))
     kind = models.CharField(_("what"), max_length=20, choices=Kind)
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by"))
     # Of the one who did it: stays when the user goes. Empty for staff of the site who are no members.
-    by_email = models.EmailField(blank=True)
+    by_email = models.EmailField(_("e-mail address"), blank=True)
     by_staff = models.BooleanField(_("by the site's administrators"), default=False)
     # Whom or what it was about: an address, a token's name, a key's last characters. Never a secret.
     about = models.CharField(_("about"), max_length=254, blank=True)
     # The role given; of a change the one before too.
     role = models.CharField(_("role"), max_length=10, choices=Role, blank=True)
-    role_before = models.CharField(max_length=10, choices=Role, blank=True)
+    role_before = models.CharField(_("role before"), max_length=10, choices=Role, blank=True)
     # Why, in the words of the one who did it. The account's owners read it.
     reason = models.CharField(_("reason"), max_length=300, blank=True)
     at = models.DateTimeField(_("at"), default=timezone.now)
@@ -203,7 +205,9 @@ class Credential(models.Model):
         GOOD = "good", _("Works")
         REFUSED = "refused", _("Refused")
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="credentials", verbose_name=_("account")
+    )
     secret_ciphertext = models.BinaryField()
     # The last four characters.
     hint = models.CharField(_("ends with"), max_length=12)
@@ -214,9 +218,9 @@ class Credential(models.Model):
     # The Alibaba account behind the key, where the task list says it: templates work with that account's keys only.
     alibaba_uid = models.CharField(_("Alibaba account"), max_length=100, blank=True)
     check_result = models.CharField(_("last check"), max_length=10, choices=Check, default=Check.UNCHECKED)
-    check_code = models.CharField(max_length=100, blank=True)
+    check_code = models.CharField(_("code"), max_length=100, blank=True)
     checked_at = models.DateTimeField(_("checked"), null=True)
-    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by"))
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     # Replaced or removed; open tasks are still watched with it.
     retired_at = models.DateTimeField(_("retired"), null=True)
@@ -237,8 +241,8 @@ class Credential(models.Model):
 class ApiToken(models.Model):
     """A key to the JSON API. Here is its hash, and the prefix by which it is known."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="tokens")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("account"))
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("user"))
     name = models.CharField(_("name"), max_length=100)
     prefix = models.CharField(_("prefix"), max_length=8)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -257,7 +261,7 @@ class ApiToken(models.Model):
 class Quota(models.Model):
     """An account's limits. Blank is the site's default, 0 is none."""
 
-    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="quota")
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="quota", verbose_name=_("account"))
     templates_per_month = models.PositiveIntegerField(_("templates a month"), null=True, blank=True)
     seconds_per_month = models.PositiveIntegerField(_("video seconds a month"), null=True, blank=True)
     storage_bytes = models.PositiveBigIntegerField(_("stored bytes"), null=True, blank=True)
@@ -274,7 +278,7 @@ class Quota(models.Model):
 class UsageMonth(models.Model):
     """What an account holds and has used in one month of BILLING_TIME_ZONE: always the sum of its ledger entries."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="months")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="months", verbose_name=_("account"))
     # The first day.
     month = models.DateField(_("month"))
     templates_held = models.BigIntegerField(_("templates held"), default=0)
@@ -284,7 +288,7 @@ class UsageMonth(models.Model):
     ms_used = models.BigIntegerField(_("milliseconds used"), default=0)
     ms_granted = models.BigIntegerField(_("milliseconds granted"), default=0)
     # The highest threshold of which the owners were told in this month.
-    told_percent = models.PositiveSmallIntegerField(default=0)
+    told_percent = models.PositiveSmallIntegerField(_("percent told"), default=0)
 
     class Meta:
         verbose_name = _("month's usage")
@@ -304,7 +308,7 @@ class UsageMonth(models.Model):
 class StorageUse(models.Model):
     """Bytes that an account has stored, and those of uploads under way: always the sum of its ledger entries."""
 
-    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="storage")
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="storage", verbose_name=_("account"))
     bytes_held = models.BigIntegerField(_("bytes of uploads under way"), default=0)
     bytes_used = models.BigIntegerField(_("bytes stored"), default=0)
 
@@ -334,7 +338,7 @@ class LedgerEntry(models.Model):
         RELEASE = "release", _("Released")
         GRANT = "grant", _("Granted")
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="ledger")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="ledger", verbose_name=_("account"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     reference = models.CharField(_("reference"), max_length=120, unique=True)
     # Of the hold, also for what settles it later; empty for storage.

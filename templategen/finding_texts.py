@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from templategen.video.facts import Finding
 from templategen.video.limits import LIMITS, Limit
@@ -170,7 +170,10 @@ def _measured_readable(code: str, value: float | str) -> str:
 
 def _alternatives(limit: Limit) -> str:
     names = [_CODECS.get(name, name.upper()) for name in limit.allowed]
-    return _("%(some)s or %(last)s") % {"some": ", ".join(names[:-1]), "last": names[-1]}
+    return _("%(some)s or %(last)s") % {
+        "some": pgettext("between items of a list", ", ").join(names[:-1]),
+        "last": names[-1],
+    }
 
 
 def _limit_words(rule: str) -> str:

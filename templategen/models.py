@@ -334,13 +334,15 @@ class Event(models.Model):
         CANCEL_WANTED = "cancel", _("Cancel asked for")
         LOOK_WANTED = "look", _("Look asked for")
 
-    template = models.ForeignKey(ActionTemplate, on_delete=models.CASCADE, related_name="events")
+    template = models.ForeignKey(
+        ActionTemplate, on_delete=models.CASCADE, related_name="events", verbose_name=_("template")
+    )
     kind = models.CharField(_("what"), max_length=10, choices=Kind)
     start = models.CharField(_("from"), max_length=12, blank=True)
     to = models.CharField(_("to"), max_length=12, blank=True)
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     # The task as of then: a retry clears the row's own, and a task must never be taken for nobody's.
-    task_id = models.CharField(max_length=100, blank=True)
+    task_id = models.CharField(_("task ID"), max_length=100, blank=True)
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("by whom"))
     # Ids and codes: request_id, template_id, code, message, old and new name.
     detail = models.JSONField(default=dict)

@@ -215,9 +215,10 @@ DEFAULT_FROM_EMAIL: str = env.str(
 )
 
 # --- Languages and time ---
-LANGUAGE_CODE = "en"
-# A language is offered once it has its catalogue: half a translation is read out wrongly.
-LANGUAGES = [("en", _("English"))]
+# Of commands, of mails that nobody's page asked for, and of whoever wants a language that is not offered.
+LANGUAGE_CODE: str = env.str("LANGUAGE_CODE", default="en")
+# A language is offered once its catalogue is whole: half a translation is read out wrongly.
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "templategen" / "locale"]
 USE_I18N = True
 USE_TZ = True
@@ -238,9 +239,12 @@ SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE, LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SAMESITE = _https, True, "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 if _https:
     # By this prefix browsers know that no neighbour under the same domain may set them.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    LANGUAGE_COOKIE_NAME = "__Host-language"
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 # Not "no-referrer": with it browsers send forms with "Origin: null", which the guard against forgery refuses.

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
-from django.views.i18n import JavaScriptCatalog
+from django.views.i18n import JavaScriptCatalog, set_language
 
 from accounts.pages.admin_door import admin_sign_in
 from templategen.web import metrics
@@ -11,6 +11,7 @@ from templategen.web import metrics
 urlpatterns = [
     path("admin/login/", admin_sign_in, name="admin_sign_in"),
     path("admin/", admin.site.urls),
+    path("language/", login_not_required(set_language), name="set_language"),
     path("jsi18n/", login_not_required(JavaScriptCatalog.as_view(packages=["templategen"])), name="jsi18n"),
     path("metrics", metrics.for_staff, name="metrics"),
     path("api/v1/", include("templategen.api.urls")),

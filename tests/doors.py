@@ -103,6 +103,8 @@ DOORS: dict[str, list[Door]] = {
 WITHOUT_ACCOUNT: dict[str, str] = {
     #                                  anonymous, member, staff
     "jsi18n": "200 200 200",
+    # A GET changes nothing and leads home.
+    "set_language": "302 302 302",
     "web:home": "in 302 200",
     "accounts:sign_in": "200 302 302",
     "accounts:sign_in_link": "302 302 302",

@@ -1,4 +1,6 @@
-"""People for tests: each a member of an account of their own."""
+"""People for tests: each a member of an account of their own; and what two of them see, to be compared."""
+
+import re
 
 from accounts.models import Account, Membership, Role, User
 
@@ -24,3 +26,8 @@ def account_of(person: User) -> Account:
     first = person.accounts.order_by("pk").first()
     assert first is not None
     return first
+
+
+def without_token(page: bytes) -> bytes:
+    """A page without what is drawn anew for each form, so that two can be compared."""
+    return re.sub(rb'(name="csrfmiddlewaretoken" value=)"\w+"', rb"\1", page)

@@ -11,7 +11,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from templategen.states import State
 
@@ -43,7 +43,7 @@ _GROUP_ICONS = {
 _VERDICTS = {
     "pass": ("check", "good", gettext_lazy("Passed")),
     "warn": ("info", "warn", gettext_lazy("Look")),
-    "fail": ("cross", "bad", gettext_lazy("Failed")),
+    "fail": ("cross", "bad", pgettext_lazy("verdict", "Failed")),
 }
 # What a state means where nothing went wrong: the way out of it, in one sentence.
 _SENTENCES = {

@@ -19,7 +19,7 @@ from accounts.links import sign_in_path, use_link
 from accounts.models import User
 from templategen.states import State
 from tests.factories import make_template
-from tests.people import PASSWORD, account_of, make_person
+from tests.people import PASSWORD, account_of, make_person, without_token
 from tests.product import queued_packages, run_jobs
 
 NEW = "another-long-phrase"
@@ -239,7 +239,7 @@ def test_an_unknown_address_gets_the_same_answer_and_no_mail(client: Client, mai
     assert (len(queued_packages()), mail.outbox) == (1, [])
     unknown = client.post(reverse("accounts:password_reset"), {"email": "nobody@example.com"}, follow=True)
     assert known.redirect_chain == unknown.redirect_chain
-    assert known.content == unknown.content
+    assert without_token(known.content) == without_token(unknown.content)
     # Neither page has looked whether the address is known: that is the queue's part.
     assert len(queued_packages()) == 2
     assert [each.to for each in mails()] == [[owner.email]]
