@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.utils import translation
 
 from accounts import limits
 from accounts.models import User
@@ -54,6 +55,12 @@ def _empty_queue() -> None:
 def _nothing_counted() -> None:
     """What a process has counted in advance belongs to the database of the test before."""
     limits.forget()
+
+
+@pytest.fixture(autouse=True)
+def _language_of_the_site() -> None:
+    """A request leaves its language with the thread, where the next request chooses anew and a command would not."""
+    translation.deactivate()
 
 
 @pytest.fixture
