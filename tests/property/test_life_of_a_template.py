@@ -436,7 +436,7 @@ class SharedLife(Life):
 
 def _tries() -> settings:
     profile = os.environ.get("HYPOTHESIS_PROFILE", "default")
-    examples, steps = {"default": (18, 35), "long": (70, 40), "hunt": (200, 40)}[profile]
+    examples, steps = {"default": (12, 35), "long": (70, 40), "hunt": (200, 40)}[profile]
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
