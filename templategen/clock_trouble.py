@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.models import F, Q
 
 from templategen import credential_status, policy
-from templategen.models import ActionTemplate, Heartbeat, TemplateQuerySet, Turn
+from templategen.models import ActionTemplate, TemplateQuerySet
+from templategen.pipeline_models import Heartbeat, Turn
 from templategen.states import FOR_A_PERSON, SETTLED, WATCHED, State
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Credential
 from templategen import policy
 from templategen.clients.dashscope import RefusedError
-from templategen.models import CredentialStatus
+from templategen.pipeline_models import CredentialStatus
 from templategen.policy import Verdict
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from accounts.models import Credential
 from templategen.clients import build
 from templategen.clients.dashscope import DashScope, DashScopeError, RefusedError, UnusableKeyError
 from templategen.key_texts import own_key_text
-from templategen.models import ActionTemplate, KeyOwner
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import KeyOwner
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from templategen import turns
 from templategen.credentials import credential_of
-from templategen.models import ActionTemplate, CredentialStatus
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus
 from templategen.states import AT_SERVICE, State
 
 _LAST = 50

@@ -12,7 +12,8 @@ from accounts.ledger import limits_of_many
 from templategen import actions, credential_status, pipeline, reconcile, turns
 from templategen.credentials import credential_of
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate, CredentialStatus
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus
 from templategen.states import AT_SERVICE, State
 from templategen.turns import Waiting
 

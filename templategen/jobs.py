@@ -8,7 +8,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from templategen import actions, logs, pipeline, quota_mails
-from templategen.models import ActionTemplate, Heartbeat
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import Heartbeat
 
 logger = logging.getLogger(__name__)
 

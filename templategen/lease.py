@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from templategen.models import Lease
+from templategen.pipeline_models import Lease
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from templategen import standing
-from templategen.models import CredentialStatus, Tally
+from templategen.pipeline_models import CredentialStatus, Tally
 from templategen.states import SETTLED, State
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

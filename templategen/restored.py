@@ -24,7 +24,8 @@ from templategen import actions, credential_status
 from templategen.clients.build import dashscope
 from templategen.clients.dashscope import SUCCESS_WORDS, DashScope
 from templategen.credentials import credential_of
-from templategen.models import ActionTemplate, Event, Lease
+from templategen.models import ActionTemplate, Event
+from templategen.pipeline_models import Lease
 from templategen.states import AT_SERVICE, FOR_A_PERSON, State
 from templategen.task_list import Listed, Question, gather
 

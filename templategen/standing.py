@@ -13,7 +13,8 @@ from django_q.models import OrmQ
 from django_q.tasks import queue_size
 
 from templategen import alarms
-from templategen.models import ActionTemplate, Heartbeat, Lease, TemplateQuerySet
+from templategen.models import ActionTemplate, TemplateQuerySet
+from templategen.pipeline_models import Heartbeat, Lease
 from templategen.states import FOR_A_PERSON, SETTLED, WATCHED, State
 
 CONDUCTOR = "conductor"

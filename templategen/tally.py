@@ -6,7 +6,7 @@ from collections import Counter
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from templategen.models import Tally
+from templategen.pipeline_models import Tally
 
 _lock = threading.Lock()
 _gathered: Counter[tuple[str, str]] = Counter()

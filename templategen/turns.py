@@ -10,7 +10,8 @@ from django.db.models import Count, Min, OuterRef, Subquery
 
 from accounts.models import Account
 from templategen.credentials import own_credential
-from templategen.models import ActionTemplate, Turn
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import Turn
 from templategen.states import State
 
 

@@ -9,7 +9,8 @@ from accounts.admin.base import log, with_reason
 from accounts.models import User
 from templategen import actions, credential_status
 from templategen.admin.stuck import choices_of
-from templategen.models import ActionTemplate, CredentialStatus
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus
 
 
 class NotSureError(Exception):

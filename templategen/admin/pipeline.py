@@ -17,7 +17,8 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.admin.base import staff_of
 from templategen import actions, standing
 from templategen.admin import decisions, stuck
-from templategen.models import ActionTemplate, CredentialStatus
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus
 
 _MOST_KEY = 20
 SEE, DECIDE, RESUME = (

@@ -7,7 +7,8 @@ from typing import Any
 
 from templategen import credential_status, standing
 from templategen.error_texts import ErrorText, explain
-from templategen.models import ActionTemplate, CredentialStatus, TemplateQuerySet
+from templategen.models import ActionTemplate, TemplateQuerySet
+from templategen.pipeline_models import CredentialStatus
 from templategen.redact import redact
 from templategen.states import CANCELABLE, FOR_A_PERSON, LOOKED_AT, RETRYABLE, UNDECIDED, State
 

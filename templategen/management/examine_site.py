@@ -17,7 +17,7 @@ from accounts.models import Credential
 from templategen import credential_status, standing
 from templategen.clients.build import dashscope
 from templategen.management.examination import ProblemError, Step
-from templategen.models import Heartbeat
+from templategen.pipeline_models import Heartbeat
 
 BEAT_WITHIN = timedelta(seconds=90)
 

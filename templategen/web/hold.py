@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from accounts.models import Account, Credential
 from templategen.credential_status import SITE
 from templategen.error_texts import ErrorText, explain, explain_code
-from templategen.models import ActionTemplate, CredentialStatus
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus
 from templategen.states import State
 
 # A shorter pause for breath is over before anybody has read of it.

@@ -20,7 +20,7 @@ def main(seconds: float) -> None:
     from django.db import transaction
 
     from templategen.lease import LeaseHolder
-    from templategen.models import Tally
+    from templategen.pipeline_models import Tally
 
     counted = taken = 0
     until = time.monotonic() + seconds

@@ -14,7 +14,8 @@ from accounts.models import User
 from templategen import credential_status, standing
 from templategen.admin.base import MOST_AT_ONCE
 from templategen.admin.templates import find_by_id
-from templategen.models import ActionTemplate, CredentialStatus, Event, Heartbeat, Lease
+from templategen.models import ActionTemplate, Event
+from templategen.pipeline_models import CredentialStatus, Heartbeat, Lease
 from templategen.redact import HIDDEN
 from templategen.states import State
 from tests.factories import make_template

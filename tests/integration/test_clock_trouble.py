@@ -8,7 +8,8 @@ from django.utils import timezone
 from templategen import alarms, credential_status, pipeline, standing, sweep, turns
 from templategen.clients.dashscope import Task
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate, CredentialStatus, Event, Lease, Turn
+from templategen.models import ActionTemplate, Event
+from templategen.pipeline_models import CredentialStatus, Lease, Turn
 from templategen.states import FOR_A_PERSON, State
 from tests.factories import make_template
 from tests.people import account_of

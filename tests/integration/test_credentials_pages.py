@@ -17,7 +17,7 @@ from templategen.clients.addresses import is_allowed
 from templategen.credentials import check_now, learn_owner
 from templategen.management.examination import examine
 from templategen.management.examine_site import machine_steps
-from templategen.models import CredentialStatus
+from templategen.pipeline_models import CredentialStatus
 from templategen.states import State
 from tests.conftest import point_at
 from tests.factories import make_template

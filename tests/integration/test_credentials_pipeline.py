@@ -9,8 +9,9 @@ from accounts.models import Account
 from templategen import actions, credential_status, jobs, pipeline, reconcile, restored
 from templategen.clients import build
 from templategen.credentials import learn_owner, owner_of
-from templategen.models import ActionTemplate, CredentialStatus, KeyOwner
+from templategen.models import ActionTemplate
 from templategen.pipeline import submit
+from templategen.pipeline_models import CredentialStatus, KeyOwner
 from templategen.states import FOR_A_PERSON, State
 from templategen.web.hold import hold_of
 from tests.clips import make_clip

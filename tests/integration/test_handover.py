@@ -9,7 +9,8 @@ from accounts.models import Account
 from templategen import credential_status, handover
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate, CredentialStatus, Lease, Turn
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus, Lease, Turn
 from templategen.states import State
 from tests.factories import make_template
 

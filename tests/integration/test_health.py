@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from templategen import readiness, standing
-from templategen.models import Heartbeat, Lease
+from templategen.pipeline_models import Heartbeat, Lease
 from templategen.readiness import FAILED, OK, SLOW, Readiness
 from tests.running import ROOT, environment, wait_until
 from tests.sandbox import free_port

@@ -10,7 +10,8 @@ from django_q.models import OrmQ, Task
 
 from accounts.door_models import BrowserSession
 from templategen import housekeeping, sweep
-from templategen.models import ActionTemplate, Clip, Event, Lease
+from templategen.models import ActionTemplate, Clip, Event
+from templategen.pipeline_models import Lease
 from templategen.states import State
 from tests.factories import make_template
 from tests.people import account_of

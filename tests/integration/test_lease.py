@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
-from templategen.models import Lease
+from templategen.pipeline_models import Lease
 
 
 @pytest.mark.django_db

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.models import User
 from templategen import standing, tally
-from templategen.models import ActionTemplate, CredentialStatus, Heartbeat, Lease
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus, Heartbeat, Lease
 from templategen.states import State
 from tests.factories import make_template
 from tests.people import account_of

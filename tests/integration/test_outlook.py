@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts.models import Account, User
 from templategen import credential_status, estimates
 from templategen.estimates import Place
-from templategen.models import ActionTemplate, CredentialStatus
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import CredentialStatus
 from templategen.states import State
 from templategen.web.hold import hold_of
 from templategen.web.outlook import outlook

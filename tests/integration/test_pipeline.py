@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from templategen import actions, credential_status, jobs, pipeline, sweep
 from templategen.clients.build import storage
-from templategen.models import ActionTemplate, CredentialStatus, Event
+from templategen.models import ActionTemplate, Event
+from templategen.pipeline_models import CredentialStatus
 from templategen.states import State
 from tests.clips import make_clip
 from tests.people import account_of

@@ -12,7 +12,8 @@ from django.utils import timezone
 from accounts.models import Account
 from templategen import estimates, pipeline, tally
 from templategen.clients.dashscope import Task
-from templategen.models import ActionTemplate, Clip, CredentialStatus, Tally
+from templategen.models import ActionTemplate, Clip
+from templategen.pipeline_models import CredentialStatus, Tally
 from templategen.states import State
 from templategen.watch import ClosedError, OverdueError, Watcher
 from tests.factories import make_template

@@ -24,8 +24,9 @@ from templategen.clients import build
 from templategen.clients.dashscope import Task
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
-from templategen.models import ActionTemplate, Clip, CredentialStatus, Lease, Tally, Turn
+from templategen.models import ActionTemplate, Clip
 from templategen.pipeline import submit
+from templategen.pipeline_models import CredentialStatus, Lease, Tally, Turn
 from templategen.states import State
 from templategen.video.facts import Finding
 from templategen.video.probe import Probe

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from accounts.models import Account
 from templategen import restored
 from templategen.clients.dashscope import DashScopeError
-from templategen.models import ActionTemplate, Lease
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import Lease
 from templategen.states import State
 
 # By credential; None is the site's.

@@ -18,7 +18,8 @@ from accounts.models import Account
 from templategen import actions
 from templategen.error_texts import explain
 from templategen.finding_texts import describe
-from templategen.models import ActionTemplate, Heartbeat
+from templategen.models import ActionTemplate
+from templategen.pipeline_models import Heartbeat
 from templategen.states import FOR_A_PERSON, State
 from templategen.video.facts import Finding
 from templategen.video.probe import probe
