@@ -134,6 +134,7 @@ def test_ctrl_c_stops_everything_and_leaves_nothing(site: Site) -> None:
 
 
 def test_the_first_user_is_kept_and_nothing_stays_when_up_itself_is_killed(site: Site) -> None:
+    site.command.end(signal.SIGINT)
     with running(site.data, *arguments(site.port, site.sandbox_port), "--host", "0.0.0.0") as again:
         # Still without a password: a new link, of the same first user.
         link = again.wait_for(r"Sign in here \(works once\): (\S+)")[1]
