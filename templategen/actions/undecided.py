@@ -93,10 +93,11 @@ def of_others(template: ActionTemplate, task_ids: Iterable[str]) -> set[str]:
     return named
 
 
-def adopt(template: ActionTemplate, *, task_id: str, by: User | None) -> None:
+def adopt(template: ActionTemplate, *, task_id: str, by: User | None, for_the_site: bool = False) -> None:
     """The person says which task at Alibaba is this template's: one of ``template.found``, or an ID typed in.
 
-    For an UNCONFIRMED one that is left to a person, and a LOST one. Asked for once with the row's credential; then it
+    ``for_the_site``: decided in the administration, where it is known whose the others' tasks are. For an UNCONFIRMED
+    one that is left to a person, and a LOST one. Asked for once with the row's credential; then it
     is watched like any other, and READY at the next look where it has ended. Raises RefusedError (no such ID, another
     template's), NotPossibleError, ServiceTroubleError.
     """
@@ -108,7 +109,7 @@ def adopt(template: ActionTemplate, *, task_id: str, by: User | None) -> None:
     if not _TASK_ID.fullmatch(task_id):
         raise RefusedError("adopt.task_id", _("This is no task ID. Copy it whole from Alibaba's console."))
     _require_free(template, task_id)
-    if not (by and by.is_staff) and of_others(template, [task_id]):
+    if not for_the_site and of_others(template, [task_id]):
         raise RefusedError(
             "adopt.shared",
             _("This task may be another account's that uses the same API key. Whoever runs the site decides."),

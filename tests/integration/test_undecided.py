@@ -7,8 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Account, User
-from templategen import actions
+from accounts.models import Account, Role, User
 from templategen.models import ActionTemplate, Event
 from templategen.reconcile import look_until
 from templategen.states import CANCELABLE, State
@@ -179,13 +178,20 @@ def test_what_may_be_another_accounts_task_is_neither_shown_nor_taken(
 
 
 def test_whoever_runs_the_site_may_say_whose_task_it_is(
-    studio: Account, stranger: User, product: Product, sandbox: Sandbox
+    client: Client, studio: Account, stranger: User, product: Product, sandbox: Sandbox
 ) -> None:
     with dashscope(sandbox) as calls:
         task_id = calls.submitted()
     found = [{**FOUND[0], "task_id": task_id}]
     template, _theirs = undecided(studio, found=found), undecided(account_of(stranger), found=found)
-    actions.adopt(template, task_id=task_id, by=User.objects.create_superuser("admin@example.com"))
+    chief = User.objects.create_superuser("admin@example.com")
+    studio.memberships.create(user=chief, role=Role.OWNER)
+    client.force_login(chief)
+    # As a member they are none the wiser than the others.
+    assert client.post(address(template, "adopt"), {"task_id": task_id}).status_code == 422
+    at = f"/admin/templategen/actiontemplate/pipeline/{template.public_id}/"
+    client.post(at, {"do": "adopt", "task_id": task_id})
+    template.refresh_from_db()
     assert template.task_id == task_id
 
 
