@@ -83,6 +83,9 @@ class VisitsMiddleware:
         session.visitor = (visitor_address(request), agent[:LONGEST_AGENT])
         response = self.get_response(request)
         session.note_visit()
+        if session.accessed:
+            # Somebody's own page: nothing between them and us keeps it, and their browser asks again.
+            response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
 
 

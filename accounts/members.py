@@ -75,6 +75,8 @@ def invite(account: Account, *, email: str, role: Role, by: User | None) -> Invi
     email = email.strip().lower()
     now = timezone.now()
     with transaction.atomic():
+        # Locked: of two who invite the same person at once, the later offer takes the earlier one back.
+        Account.objects.select_for_update().get(pk=account.pk)
         if Membership.objects.filter(account=account, user__email=email).exists():
             raise MembersError(MembersError.ALREADY)
         _open(now).filter(account=account, email=email).update(revoked_at=now)
@@ -120,9 +122,10 @@ def invitation_for(token: str) -> Invitation | None:
     return _open(timezone.now()).filter(token_hash=_hash(token)).first()
 
 
-def open_invitation(pk: int) -> Invitation | None:
-    """The offer, with its account, while it is open."""
-    return _open(timezone.now()).select_related("account", "invited_by").filter(pk=pk).first()
+def open_invitation(token_hash: str) -> Invitation | None:
+    """The offer whose present link has this hash, with its account, while it is open."""
+    found = _open(timezone.now()).select_related("account", "invited_by")
+    return found.filter(token_hash=token_hash).first()
 
 
 def pending_invitations(account: Account) -> list[Invitation]:
@@ -190,7 +193,7 @@ def change_role(membership: Membership, role: Role, *, by: User | None, reason: 
 
 
 def remove(membership: Membership, *, by: User | None, reason: str = "") -> None:
-    """The member leaves, or is removed; their tokens with them. What they made stays the account's.
+    """The member leaves, or is removed; their tokens, and an offer still open to them, with them. What they made stays.
 
     Raises MembersError: LAST_OWNER, GONE.
     """
@@ -202,6 +205,9 @@ def remove(membership: Membership, *, by: User | None, reason: str = "") -> None
         kind = Kind.LEFT if by is not None and by.pk == current.user_id else Kind.REMOVED
         history.note(current.account, kind, by=by, about=current.user.email, role=current.role, reason=reason)
         Membership.objects.filter(pk=membership.pk).delete()
+        # From before they were let in otherwise: by it they could let themselves in again.
+        for offer in _unused().filter(account=current.account, email=current.user.email).select_related("account"):
+            revoke(offer, by=by, reason=reason)
         User.objects.filter(pk=current.user_id, last_account=current.account_id).update(last_account=None)
 
 

@@ -253,6 +253,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 PERMISSIONS_POLICY = content_policy.PERMISSIONS
 # What DEBUG shows of an error, and what a mail to ADMINS would: with keys and signed addresses taken out.
 DEFAULT_EXCEPTION_REPORTER = "templategen.error_reports.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "templategen.error_reports.Filter"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 X_FRAME_OPTIONS = "DENY"
 BEHIND_PROXY: bool = env.bool("TEMPLATEGEN_BEHIND_PROXY", default=False)

@@ -24,15 +24,20 @@ else:
 FIELD = "reason"
 
 
-class WithReason(RowForm):
+def reason_field() -> forms.CharField:
     """Why something is changed."""
-
-    reason = forms.CharField(
+    return forms.CharField(
         label=_("Reason"),
         max_length=LONGEST_REASON,
         help_text=_("Stands in the administration's log, and in the history that the account's owners read."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
     )
+
+
+class WithReason(RowForm):
+    """Why something is changed."""
+
+    reason = reason_field()
 
 
 class _Of(Inline):
@@ -136,7 +141,8 @@ class Reasoned(Pages):
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: FBT001, FBT002 -- Django's
         """What was changed, in words, and why."""
-        form.changed_data = [name for name in form.changed_data if name != FIELD]
+        if FIELD in form.changed_data:
+            form.changed_data = [name for name in form.changed_data if name != FIELD]
         message = super().construct_change_message(request, form, formsets, add)
         if add:
             return message

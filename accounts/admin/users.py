@@ -1,11 +1,14 @@
-"""Users: people, known by e-mail address."""
+"""Users: people, known by e-mail address; and groups, which give them rights."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -14,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from accounts import administration
 from accounts.admin.base import BoundedPaginator, staff_of
 from accounts.admin.decisions import Decision, RefusedError, decide
-from accounts.admin.reasons import FIELD, Accounts, NewAccounts, Reasoned, WithReason
+from accounts.admin.reasons import FIELD, Accounts, NewAccounts, Reasoned, WithReason, reason_field
 from accounts.members import MembersError
 from accounts.models import Account, User
 from accounts.pages.members import words_for
@@ -23,8 +26,10 @@ if TYPE_CHECKING:  # Django's own classes take no type arguments when the progra
     UserPages = DjangoUserAdmin[User]
     CreationForm = AdminUserCreationForm[User]
     ChangeForm = UserChangeForm[User]
+    SetPassword = AdminPasswordChangeForm[User]
 else:
     UserPages, CreationForm, ChangeForm = DjangoUserAdmin, AdminUserCreationForm, UserChangeForm
+    SetPassword = AdminPasswordChangeForm
 
 # What lets somebody do more than the one who gives it: only superusers do.
 _RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -46,11 +51,27 @@ class UserForm(WithReason, ChangeForm):
         fields = "__all__"
 
 
+class PasswordForm(SetPassword):
+    """A new password for somebody, and why."""
+
+    reason = reason_field()
+
+
+def not_for_you(user: User, by: User) -> str:
+    """Why this is not for ``by`` to do to that user; empty where it is.
+
+    Whoever sets the password or address of somebody who administers the site can do what that one can.
+    """
+    if by.is_superuser or not (user.is_staff or user.is_superuser):
+        return ""
+    return _("Only a superuser does this to somebody who administers the site.")
+
+
 def _delete(user: User, by: User, given: dict[str, Any]) -> str:
     if user.pk == by.pk:
         raise RefusedError(_("Nobody deletes themselves here. Another administrator can."))
-    if user.is_superuser and not by.is_superuser:
-        raise RefusedError(_("Only a superuser deletes a superuser."))
+    if not_for_you(user, by):
+        raise RefusedError(not_for_you(user, by))
     if LogEntry.objects.filter(user=user).exists():
         # Django would delete them with the user.
         raise RefusedError(
@@ -81,6 +102,8 @@ class UserAdmin(Reasoned, UserPages):
 
     form = UserForm
     add_form = UserCreationForm
+    change_password_form = PasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105 -- a page
     ordering = ["email"]
     list_display = ["email", "first_name", "last_name", "is_active", "is_staff", "last_login"]
     list_filter = ["is_active", "is_staff"]
@@ -100,9 +123,14 @@ class UserAdmin(Reasoned, UserPages):
     actions = ["delete"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A superuser only by superusers: a password is as much as the rights."""
+        """Others who administer the site only by superusers: a password is as much as the rights."""
         may = super().has_change_permission(request, obj)
-        return may and (obj is None or not obj.is_superuser or staff_of(request).is_superuser)
+        return may and (obj is None or obj.pk == request.user.pk or not not_for_you(obj, staff_of(request)))
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 -- Django's
+        """Password and log together, or neither."""
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Not by Django's own pages, which ask for no reason and know nothing of last owners."""
@@ -143,3 +171,38 @@ class UserAdmin(Reasoned, UserPages):
         if obj is None or self.has_change_permission(request, obj):
             return found
         return [part for part in found if FIELD not in part[1]["fields"]]
+
+
+class GroupForm(WithReason):
+    """With the reason for what is changed."""
+
+    class Meta:
+        model = Group
+        fields = ("name", "permissions")
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(Reasoned, DjangoGroupAdmin):
+    """Groups. Who may change one could put any right into it, and be in it."""
+
+    form = GroupForm
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers only."""
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers only."""
+        return self.has_add_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers only."""
+        return self.has_add_permission(request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A reason only where something can be changed."""
+        reason = [FIELD] if self.has_change_permission(request, obj) else []
+        return [(None, {"fields": ["name", "permissions", *reason]})]

@@ -16,7 +16,7 @@ from accounts.models import Invitation, Membership, User
 from accounts.pages.secret_addresses import leads_on
 from accounts.pages.sign_in import let_in
 
-# Which offer this browser has proved to have the link of.
+# The hash of the link that this browser came with: sent again, the offer has another one.
 _KEY = "invitation"
 
 
@@ -29,7 +29,7 @@ def invitation_link(request: HttpRequest, token: str) -> HttpResponse:
         return HttpResponse()
     invitation = members.invitation_for(token)
     if invitation is not None:
-        request.session[_KEY] = invitation.pk
+        request.session[_KEY] = invitation.token_hash
     else:
         request.session.pop(_KEY, None)
     return leads_on("accounts:invitation")
@@ -41,7 +41,7 @@ def invitation_link(request: HttpRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest) -> HttpResponse:
     """Who is invited takes the place, by one button or by choosing a password; 410 when there is none any more."""
-    offer = members.open_invitation(request.session.get(_KEY) or 0)
+    offer = members.open_invitation(str(request.session.get(_KEY, "")))
     if offer is None:
         return render(request, "accounts/invitation_gone.html", status=410)
     if isinstance(request.user, User):

@@ -1,11 +1,12 @@
 """What a person decides about a task that the machine cannot tell: it is this one, send it again, look once more."""
 
 import re
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,7 +16,7 @@ from templategen.actions.errors import NotPossibleError, RefusedError, ServiceTr
 from templategen.actions.quota import over_quota
 from templategen.clients.build import dashscope
 from templategen.clients.dashscope import UNKNOWN_WORD, DashScopeError, Task, UnusableKeyError
-from templategen.models import ActionTemplate, Event
+from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.policy import skew
 from templategen.states import FOR_A_PERSON, LOOKED_AT, UNDECIDED, State
 
@@ -31,6 +32,8 @@ _KEPT: dict[str, Any] = {"deleted_at": None}
 _KEPT_RESULT = "kept"
 # The service measures a clip in its own way.
 _LENGTH_MAY_DIFFER_S = 1.0
+# What was laid out for one that was given up may be adopted by nobody else for so long: then the list forgets it.
+_GIVEN_UP = timedelta(hours=26)
 # As it goes into an address: never a slash, nothing that has to be quoted.
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -71,10 +74,30 @@ def require_for_a_person(template: ActionTemplate) -> None:
         )
 
 
-def adopt(template: ActionTemplate, *, task_id: str, by: User | None) -> None:
+def of_others(template: ActionTemplate, task_ids: Iterable[str]) -> set[str]:
+    """Those of the tasks that are another account's, or may be: laid out there, too. Four queries.
+
+    Accounts that share a key share its task list; what is another's is shown to nobody but whoever runs the site.
+    """
+    asked = set(task_ids)
+    others = ActionTemplate.objects.exclude(account=template.account_id)
+    named: set[str] = set(others.filter(task_id__in=asked).values_list("task_id", flat=True))
+    rows = Event.objects.filter(task_id__in=asked).exclude(template__account=template.account_id)
+    named |= set(rows.values_list("task_id", flat=True))
+    former = FormerTask.objects.filter(task_id__in=asked).exclude(origin__account=template.account_id)
+    named |= set(former.values_list("task_id", flat=True))
+    given_up = Q(state=State.CANCELED, changed_at__gte=timezone.now() - _GIVEN_UP)
+    undecided = others.filter(given_up | Q(state=State.UNCONFIRMED)).exclude(found=[])
+    for found in undecided.values_list("found", flat=True):
+        named |= {each["task_id"] for each in found if isinstance(each, dict) and each.get("task_id") in asked}
+    return named
+
+
+def adopt(template: ActionTemplate, *, task_id: str, by: User | None, for_the_site: bool = False) -> None:
     """The person says which task at Alibaba is this template's: one of ``template.found``, or an ID typed in.
 
-    For an UNCONFIRMED one that is left to a person, and a LOST one. Asked for once with the row's credential; then it
+    ``for_the_site``: decided in the administration, where it is known whose the others' tasks are. For an UNCONFIRMED
+    one that is left to a person, and a LOST one. Asked for once with the row's credential; then it
     is watched like any other, and READY at the next look where it has ended. Raises RefusedError (no such ID, another
     template's), NotPossibleError, ServiceTroubleError.
     """
@@ -86,6 +109,11 @@ def adopt(template: ActionTemplate, *, task_id: str, by: User | None) -> None:
     if not _TASK_ID.fullmatch(task_id):
         raise RefusedError("adopt.task_id", _("This is no task ID. Copy it whole from Alibaba's console."))
     _require_free(template, task_id)
+    if not for_the_site and of_others(template, [task_id]):
+        raise RefusedError(
+            "adopt.shared",
+            _("This task may be another account's that uses the same API key. Whoever runs the site decides."),
+        )
     task = _with_kept_result(template, _ask(template, task_id), task_id)
     _require_known(task)
     _require_its_length(template, task)

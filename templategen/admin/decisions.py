@@ -61,7 +61,7 @@ def _cancel(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> str
 
 def _adopt(template: ActionTemplate, by: User, said: Mapping[str, str]) -> str:
     task_id = said.get("task_id", "").strip() or said.get("other_task_id", "").strip()
-    actions.adopt(template, task_id=task_id, by=by)
+    actions.adopt(template, task_id=task_id, by=by, for_the_site=True)
     return _("Task %(task_id)s is taken for it.") % {"task_id": task_id}
 
 

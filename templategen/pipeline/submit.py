@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, close_old_connections, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from templategen import actions, credential_status, sender, tally
@@ -30,7 +30,7 @@ from templategen.clients.dashscope import (
     UnusableKeyError,
 )
 from templategen.clients.storage import StorageError
-from templategen.credentials import credential_of, learn_owner_with
+from templategen.credentials import credential_of, learn_owner_with, own_credential
 from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.policy import Verdict, settle_time
 from templategen.states import CLIP_CHANGED, FOR_A_PERSON, State
@@ -77,7 +77,9 @@ def launch(*, template_pk: int, token: str) -> None:
     made_with = build.fingerprint(template.credential_id)
     url = storage().sign_get(template.clip.object_key, seconds=settings.TASK_URL_SECONDS)
     begun, now = _awake(), timezone.now()
-    if not mine.update(sent_at=now, claimed_by=sender.me(), made_with_fingerprint=made_with):
+    # Not where its key was replaced or removed in this moment: the claim is given back as one that never began.
+    with_its_key = mine.alias(own=own_credential()).filter(Q(own=template.credential_id))
+    if not with_its_key.update(sent_at=now, claimed_by=sender.me(), made_with_fingerprint=made_with):
         logger.info("stale launch left alone", extra={"template_pk": template_pk})
         return
     template.sent_at = now

@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from templategen import reconcile
-from templategen.actions.undecided import decidable_from
+from templategen.actions.undecided import decidable_from, of_others
 from templategen.models import ActionTemplate
 from templategen.states import FOR_A_PERSON, State
 
@@ -45,6 +45,8 @@ class Undecided:
     candidates: tuple[Candidate, ...]
     # How many more were found than are shown.
     more: int
+    # How many may be another account's: whoever runs the site decides about those.
+    hidden: int
     # Before that nobody may decide: its task could be taken for another's. None once that is over.
     not_before: datetime | None
 
@@ -71,11 +73,14 @@ def undecided_of(template: ActionTemplate) -> Undecided | None:
     """For a template that waits for a person's decision; None for every other."""
     if template.state != State.UNCONFIRMED or template.error_code != FOR_A_PERSON:
         return None
-    found = [_candidate(each) for each in template.found if isinstance(each, dict) and each.get("task_id")]
+    laid_out = [_candidate(each) for each in template.found if isinstance(each, dict) and each.get("task_id")]
+    theirs = of_others(template, [each.task_id for each in laid_out])
+    found = [each for each in laid_out if each.task_id not in theirs]
     return Undecided(
         sent_at=template.sent_at,
         candidates=tuple(found[:MOST_CANDIDATES]),
         more=max(0, len(found) - MOST_CANDIDATES),
+        hidden=len(laid_out) - len(found),
         not_before=_not_before(template),
     )
 

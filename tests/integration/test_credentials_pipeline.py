@@ -182,6 +182,23 @@ def test_no_paid_call_is_made_with_a_key_that_was_replaced_since_the_claim(world
     assert world.made_by(row) == ["second"]
 
 
+@pytest.mark.parametrize(("before", "after"), [("first", ""), ("first", "second"), ("", "second")])
+def test_nor_with_one_that_was_replaced_in_the_moment_before_the_call(world, monkeypatch, before, after):
+    account = world.account("a", before)
+    row = world.queue(account)
+    token = claim(row)
+    sign = build.storage().sign_get
+
+    def sign_while_somebody_decides(*given, **more):
+        world.use(account, after) if after else credentials.retire(account, by=None)
+        return sign(*given, **more)
+
+    monkeypatch.setattr(build.storage(), "sign_get", sign_while_somebody_decides)
+    pipeline.launch(template_pk=row.pk, token=token)
+    assert world.made_by(row) == []
+    assert (fresh(row).state, row.sent_at) == (State.SUBMITTING, None)
+
+
 def test_a_key_that_cannot_be_read_pauses_its_own_line_and_never_bills_the_site(world, settings):
     settings.PAUSE_PROBE_SECONDS = 600.0
     account = world.account("a", "first")

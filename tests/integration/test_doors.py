@@ -526,6 +526,13 @@ def test_new_passwords_are_kept_by_argon2_in_a_size_that_many_may_use_at_once(se
     assert make_password("x").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
+@pytest.mark.parametrize("page", ["/a/studio/members/", "/a/studio/uploads/", "/account/", "/", "/sign-in/", "/admin/"])
+def test_no_page_of_somebodys_is_kept_in_between(client: Client, owner: User, page: str) -> None:
+    client.force_login(owner)
+    kept = client.get(page)["Cache-Control"]
+    assert "private" in kept or "no-store" in kept
+
+
 def test_a_session_cookie_cannot_be_read_by_scripts(client: Client, owner: User) -> None:
     sign_in(client)
     cookie = client.cookies["sessionid"]

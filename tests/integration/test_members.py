@@ -149,6 +149,16 @@ def test_who_goes_loses_their_tokens(account: Account) -> None:
     assert tokens.membership_for(secret) is None
 
 
+def test_who_goes_does_not_come_back_by_an_old_invitation(account: Account) -> None:
+    owner = join(account, "a@example.com", Role.OWNER)
+    _invitation, token = invite(account, Role.OWNER)
+    # Let in by the site's administrators while the mail lay unread.
+    membership = members.add(account, User.objects.create_user("new@example.com"), Role.VIEWER, by=None)
+    members.remove(membership, by=owner.user)
+    assert members.invitation_for(token) is None
+    assert told(account)[-2:] == ["removed", "taken_back"]
+
+
 def test_what_has_gone_meanwhile_is_said_so(account: Account) -> None:
     join(account, "a@example.com", Role.OWNER)
     editor = join(account, "b@example.com", Role.EDITOR)

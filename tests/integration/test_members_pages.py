@@ -119,6 +119,16 @@ def test_sent_again_the_earlier_link_is_dead_and_taken_back_both_are(web: Client
     assert web.post(f"/a/studio/invitations/{number}/take-back/").status_code == 409
 
 
+def test_a_browser_that_came_by_the_earlier_link_takes_nothing_up_either(web: Client, mails: Mails) -> None:
+    theirs = Client()
+    assert theirs.get(invite(web, mails), follow=True).status_code == 200
+    web.post(f"/a/studio/invitations/{Invitation.objects.get().pk}/again/")
+    mails()
+    password = {"new_password1": PASSWORD, "new_password2": PASSWORD}
+    assert theirs.post("/invitation/", password).status_code == 410
+    assert not User.objects.filter(email="new@example.com").exists()
+
+
 def test_taken_back_before_the_queue_came_to_it_nothing_is_mailed(web: Client, mails: Mails) -> None:
     web.post("/a/studio/members/invite/", {"email": "new@example.com", "role": "viewer"})
     web.post(f"/a/studio/invitations/{Invitation.objects.get().pk}/take-back/")

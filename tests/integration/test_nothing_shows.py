@@ -1,6 +1,7 @@
 """Every page of the site as it is sent: no code or style inline, no key, the headers. And what is kept and logged."""
 
 import logging
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,35 @@ def test_djangos_own_report_of_an_error_shows_no_key(client: Client, db: None, s
     assert "RuntimeError" in page
     for word in ("0123456789abcdef", "the-token-of-the-metrics", "tg_abc", *KEYS[:1]):
         assert word not in page
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "crashing"),
+    [
+        ("/sign-in/", "password", "django.contrib.auth.backends.ModelBackend.authenticate"),
+        ("/account/password/", "new_password1", "accounts.models.User.save"),
+        ("/a/studio/credential/", "api_key", "templategen.clients.dashscope.DashScope.list_tasks"),
+    ],
+)
+@pytest.mark.parametrize("accept", ["text/html", "text/plain"])
+def test_what_was_typed_in_stands_in_no_report_whatever_it_looks_like(
+    owner: User, settings: Any, monkeypatch: Any, path: str, field: str, crashing: str, accept: str
+) -> None:
+    typed_password = "Nothing2See-" + secrets.token_hex(8)
+    client = Client(raise_request_exception=False)
+    if path != "/sign-in/":
+        client.force_login(owner)
+    rest = {"username": owner.email, "old_password": PASSWORD, "new_password2": typed_password}
+
+    def crash(*_given: Any, **_more: Any) -> None:
+        raise RuntimeError("it does not matter why")
+
+    settings.DEBUG = True
+    monkeypatch.setattr(crashing, crash)
+    answer = client.post(path, {**rest, field: typed_password}, headers={"accept": accept})
+    page = text_of(answer)
+    assert (answer.status_code, "RuntimeError" in page) == (500, True)
+    assert [word for word in (typed_password, PASSWORD) if word in page] == []
 
 
 def test_a_mail_about_an_error_shows_no_key(client: Client, db: None, settings: Any) -> None:

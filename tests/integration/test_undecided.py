@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts.models import Account, Role, User
 from templategen.models import ActionTemplate, Event
 from templategen.reconcile import look_until
 from templategen.states import CANCELABLE, State
@@ -152,6 +152,47 @@ def test_a_task_of_another_template_is_refused_without_saying_whose(
     answer = web.post(address(undecided(studio), "adopt"), {"task_id": theirs.task_id})
     assert answer.status_code == 422
     assert "Secret" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("theirs", ["row", "event", "laid out", "given up"])
+def test_what_may_be_another_accounts_task_is_neither_shown_nor_taken(
+    web: Client, studio: Account, stranger: User, theirs: str
+) -> None:
+    other, task = account_of(stranger), FOUND[0]["task_id"]
+    if theirs == "row":
+        make_template(other, State.RUNNING, task_id=task)
+    elif theirs == "event":
+        Event.objects.create(template=make_template(other), kind=Event.Kind.TASK_FOUND, task_id=task)
+    elif theirs == "laid out":
+        undecided(other, found=FOUND[:1])
+    else:
+        make_template(other, State.CANCELED, found=FOUND[:1], error_code="given_up")
+    template = undecided(studio, found=FOUND)
+    html = page(web, template)
+    assert ("task-one" in html, "req-one" in html, "task-two" in html) == (False, False, True)
+    assert "1 more task was found that may be another account" in html
+    answer = web.post(address(template, "adopt"), {"task_id": task})
+    assert answer.status_code == 422
+    template.refresh_from_db()
+    assert template.state == State.UNCONFIRMED
+
+
+def test_whoever_runs_the_site_may_say_whose_task_it_is(
+    client: Client, studio: Account, stranger: User, product: Product, sandbox: Sandbox
+) -> None:
+    with dashscope(sandbox) as calls:
+        task_id = calls.submitted()
+    found = [{**FOUND[0], "task_id": task_id}]
+    template, _theirs = undecided(studio, found=found), undecided(account_of(stranger), found=found)
+    chief = User.objects.create_superuser("admin@example.com")
+    studio.memberships.create(user=chief, role=Role.OWNER)
+    client.force_login(chief)
+    # As a member they are none the wiser than the others.
+    assert client.post(address(template, "adopt"), {"task_id": task_id}).status_code == 422
+    at = f"/admin/templategen/actiontemplate/pipeline/{template.public_id}/"
+    client.post(at, {"do": "adopt", "task_id": task_id})
+    template.refresh_from_db()
+    assert template.task_id == task_id
 
 
 def test_sending_again_and_giving_up_are_told_apart_in_the_history(web: Client, studio: Account) -> None:

@@ -59,6 +59,17 @@ def test_the_trailing_slash_is_a_setting():
 
 
 @responses.activate
+def test_a_netrc_of_the_machine_takes_no_keys_place(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    responses.post(SUBMIT, json=SUBMITTED)
+    client().submit_template(video_url="https://x.example/")
+    assert responses.calls[0].request.headers["Authorization"] == "Bearer sk-test"
+
+
+@responses.activate
 def test_a_finished_task_has_its_template_id_and_usage():
     responses.get(f"{BASE}/tasks/t1", json=DONE)
     task = client().get_task("t1")
