@@ -136,12 +136,14 @@ class Reasoned(Pages):
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: FBT001, FBT002 -- Django's
         """What was changed, in words, and why."""
-        form.changed_data = [name for name in form.changed_data if name != FIELD]
+        if FIELD in form.changed_data:
+            form.changed_data = [name for name in form.changed_data if name != FIELD]
         message = super().construct_change_message(request, form, formsets, add)
-        if add:
+        reason = form.cleaned_data.get(FIELD, "")
+        if not reason:
             return message
         told = LogEntry(change_message=json.dumps(message)).get_change_message()
-        return with_reason(told, form.cleaned_data.get(FIELD, ""))
+        return with_reason(told, reason)
 
 
 def _owners_first(memberships: Iterable[Membership]) -> list[Membership]:

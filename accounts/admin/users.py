@@ -2,18 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import administration
-from accounts.admin.base import BoundedPaginator, staff_of
-from accounts.admin.decisions import Decision, RefusedError, decide
+from accounts.admin.base import LONGEST_REASON, BoundedPaginator, staff_of
+from accounts.admin.decisions import IN_THE_LOG, Decision, RefusedError, decide
 from accounts.admin.reasons import FIELD, Accounts, NewAccounts, Reasoned, WithReason
 from accounts.members import MembersError
 from accounts.models import Account, User
@@ -23,8 +24,10 @@ if TYPE_CHECKING:  # Django's own classes take no type arguments when the progra
     UserPages = DjangoUserAdmin[User]
     CreationForm = AdminUserCreationForm[User]
     ChangeForm = UserChangeForm[User]
+    PasswordPage = AdminPasswordChangeForm[User]
 else:
     UserPages, CreationForm, ChangeForm = DjangoUserAdmin, AdminUserCreationForm, UserChangeForm
+    PasswordPage = AdminPasswordChangeForm
 
 # What lets somebody do more than the one who gives it: only superusers do.
 _RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -46,11 +49,26 @@ class UserForm(WithReason, ChangeForm):
         fields = "__all__"
 
 
+class PasswordForm(PasswordPage):
+    """A new password, and why somebody else sets it."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=LONGEST_REASON,
+        help_text=IN_THE_LOG,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+
+
+def _has_rights(user: User) -> bool:
+    return user.is_staff or user.is_superuser
+
+
 def _delete(user: User, by: User, given: dict[str, Any]) -> str:
     if user.pk == by.pk:
         raise RefusedError(_("Nobody deletes themselves here. Another administrator can."))
-    if user.is_superuser and not by.is_superuser:
-        raise RefusedError(_("Only a superuser deletes a superuser."))
+    if _has_rights(user) and not by.is_superuser:
+        raise RefusedError(_("Only a superuser deletes a member of the staff."))
     if LogEntry.objects.filter(user=user).exists():
         # Django would delete them with the user.
         raise RefusedError(
@@ -81,6 +99,8 @@ class UserAdmin(Reasoned, UserPages):
 
     form = UserForm
     add_form = UserCreationForm
+    change_password_form = PasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105 -- a page
     ordering = ["email"]
     list_display = ["email", "first_name", "last_name", "is_active", "is_staff", "last_login"]
     list_filter = ["is_active", "is_staff"]
@@ -100,9 +120,9 @@ class UserAdmin(Reasoned, UserPages):
     actions = ["delete"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A superuser only by superusers: a password is as much as the rights."""
-        may = super().has_change_permission(request, obj)
-        return may and (obj is None or not obj.is_superuser or staff_of(request).is_superuser)
+        """Who has rights by superusers and themselves only: their password is as much as the rights."""
+        may, by = super().has_change_permission(request, obj), staff_of(request)
+        return may and (obj is None or not _has_rights(obj) or by.is_superuser or obj.pk == by.pk)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Not by Django's own pages, which ask for no reason and know nothing of last owners."""
