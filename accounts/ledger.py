@@ -148,6 +148,11 @@ def release(account_id: int, reference: str, *, outcome: str = "") -> None:
     _end(account_id, reference, Kind.RELEASE, outcome=outcome)
 
 
+def is_settled(reference: str) -> bool:
+    """Whether what it is for was made and booked."""
+    return LedgerEntry.objects.filter(reference=f"{reference}:{Kind.SETTLE}").exists()
+
+
 def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, milliseconds: int = 0, outcome: str = "") -> None:
     with transaction.atomic():
         held = LedgerEntry.objects.filter(reference=f"{reference}:hold").first()

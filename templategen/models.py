@@ -304,6 +304,8 @@ class ActionTemplate(models.Model):
         if booking == Booking.HOLD:
             who = by or self.clip.uploaded_by
             ledger.hold(self.account_id, reference, milliseconds=self.clip.milliseconds, by=who)
+        elif booking == Booking.SETTLE and FormerTask.objects.is_booked(values.get("task_id", self.task_id)):
+            ledger.release(self.account_id, reference, outcome="given_up")
         elif booking == Booking.SETTLE:
             # As long as the clip, where the service did not say what it billed.
             billed = values.get("video_duration")
@@ -376,6 +378,10 @@ class FormerTaskQuerySet(models.QuerySet["FormerTask"]):
             "until": min(known_at, now) + FormerTask.KEPT,
         }
         return self.get_or_create(task_id=task_id, defaults=values)[0]
+
+    def is_booked(self, task_id: str) -> bool:
+        """Whether the task's result came while no row had it: then its attempt was settled (pipeline/former.py)."""
+        return self.filter(task_id=task_id).exclude(template_id="").exists()
 
     def open(self, *, now: datetime) -> Self:
         """Those whose result may still come."""

@@ -5,6 +5,6 @@ Every change stands with its reason in the admin's own log and, where it concern
 Records (ledger, counters, histories) are to look at, for everybody. No key and no token is shown, not even as a hash.
 """
 
-from accounts.admin import accounts, records, two_step, users
+from accounts.admin import accounts, doors, records, two_step, users
 
-__all__ = ["accounts", "records", "two_step", "users"]
+__all__ = ["accounts", "doors", "records", "two_step", "users"]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # A person waits for the page.
 MOST_AT_ONCE = 100
 _DECIDED = "decided"
+IN_THE_LOG = gettext_lazy("Stands in the administration's log.")
 
 
 class RefusedError(Exception):
@@ -53,6 +54,15 @@ class ReasonForm(forms.Form):
         """``rows`` are what is decided about, for what a form shows of them."""
         super().__init__(*args, **values)
         self.rows = rows
+
+
+class LogReasonForm(ReasonForm):
+    """Why, where no account's history has it."""
+
+    def __init__(self, *args: Any, **values: Any) -> None:
+        """Says where the reason stands."""
+        super().__init__(*args, **values)
+        self.fields["reason"].help_text = IN_THE_LOG
 
 
 # What was done, in a sentence; nothing where it was so already. Raises RefusedError.

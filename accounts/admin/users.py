@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION, LogEntry
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
-from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -171,38 +169,3 @@ class UserAdmin(Reasoned, UserPages):
         if obj is None or self.has_change_permission(request, obj):
             return found
         return [part for part in found if FIELD not in part[1]["fields"]]
-
-
-class GroupForm(WithReason):
-    """With the reason for what is changed."""
-
-    class Meta:
-        model = Group
-        fields = ("name", "permissions")
-
-
-admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class GroupAdmin(Reasoned, DjangoGroupAdmin):
-    """Groups. Who may change one could put any right into it, and be in it."""
-
-    form = GroupForm
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Superusers only."""
-        return bool(request.user.is_active and request.user.is_superuser)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers only."""
-        return self.has_add_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers only."""
-        return self.has_add_permission(request)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A reason only where something can be changed."""
-        reason = [FIELD] if self.has_change_permission(request, obj) else []
-        return [(None, {"fields": ["name", "permissions", *reason]})]

@@ -17,6 +17,8 @@ from templategen.clients.http import TimeoutSession, UnwritableError
 from templategen.redact import redact
 
 # "SUCCEED" stands in the API page's table, "SUCCEEDED" in its sample and in the SDK.
+# Far longer than any video that may be sent.
+_MOST_SECONDS = 1_000_000
 SUCCESS_WORDS = frozenset({"SUCCEEDED", "SUCCEED"})
 FAILED_WORD, CANCELED_WORD, UNKNOWN_WORD, PENDING_WORD = "FAILED", "CANCELED", "UNKNOWN", "PENDING"
 
@@ -127,6 +129,15 @@ def _number(value: object) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _seconds(value: object) -> float | None:
+    """A length that a video may have; None for anything else, as where nothing was said.
+
+    The account's quota is booked with it: nonsense must not keep a template ID from being stored.
+    """
+    number = _number(value)
+    return number if number is not None and 0 <= number <= _MOST_SECONDS else None
 
 
 def _section(answer: dict[str, Any], name: str) -> dict[str, Any]:
@@ -285,7 +296,7 @@ class DashScope:
             task_id=_text(output.get("task_id")),
             status=_text(output.get("task_status")),
             template_id=_text(output.get("template_id"), longest=1000),
-            video_duration=_number(usage.get("video_duration")),
+            video_duration=_seconds(usage.get("video_duration")),
             video_ratio=_text(usage.get("video_ratio"), longest=50),
             code=_text(output.get("code")),
             message=_said(output.get("message")),

@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -140,7 +141,7 @@ def _call(template: ActionTemplate, token: str, submit: Callable[[], Task]) -> N
     else:
         # Paid for and nowhere else: it is in the log before the database is asked for anything.
         logger.info("submitted", extra={"template": template.public_id, "task_id": task.task_id})
-        _outcome("accepted", partial(_submitted, template, token, task))
+        _outcome("accepted", partial(_submitted, template, token, task, sent=copy(template)))
 
 
 def _is_what_was_checked(template: ActionTemplate, token: str) -> bool:
@@ -194,7 +195,8 @@ def _outcome(label: str, store: Callable[[], object]) -> None:
         logger.warning("tally not written")
 
 
-def _submitted(template: ActionTemplate, token: str, task: Task) -> None:
+def _submitted(template: ActionTemplate, token: str, task: Task, *, sent: ActionTemplate) -> None:
+    """``sent`` is the row as it was sent: by now it may be in another attempt, with another key."""
     try:
         stored = adopt(template, token, task)
     except IntegrityError:
@@ -209,7 +211,7 @@ def _submitted(template: ActionTemplate, token: str, task: Task) -> None:
         return
     # A person was faster. The task is ours and stays known for ours.
     logger.error("task without a row", extra={"template": template.public_id, "task_id": task.task_id})
-    note_task(template, task.task_id, request_id=task.request_id)
+    note_task(sent, task.task_id, request_id=task.request_id)
 
 
 def adopt(template: ActionTemplate, token: str, task: Task) -> bool:

@@ -36,7 +36,11 @@ SELECT a.id AS account_id,
        COALESCE((SELECT SUM(m.templates_used) FROM accounts_usagemonth m WHERE m.account_id = a.id), 0) AS used,
        (SELECT COUNT(*) FROM templategen_actiontemplate t WHERE t.account_id = a.id
         AND t.state IN ('queued', 'submitting', 'unconfirmed', 'pending', 'running')) AS holding,
-       (SELECT COUNT(*) FROM templategen_actiontemplate t WHERE t.account_id = a.id AND t.state = 'ready') AS ready
+       (SELECT COUNT(*) FROM (
+          SELECT t.account_id, t.task_id FROM templategen_actiontemplate t WHERE t.state = 'ready'
+          UNION SELECT t.account_id, f.task_id FROM templategen_formertask f
+          JOIN templategen_actiontemplate t ON t.id = f.origin_id WHERE f.template_id <> ''
+        ) made WHERE made.account_id = a.id) AS ready
 FROM accounts_account a
 """
 BYTES_AGAINST_ROWS = """

@@ -48,7 +48,8 @@ def test_two_workers_share_checks_and_launches_and_do_each_once(site: Site):
 
 @needs_servers
 def test_of_several_processes_one_at_a_time_holds_the_lease(site: Site):
-    site.must("shell", "-v0", "-c", "from templategen.pipeline_models import Tally; Tally.objects.create(name='contended')")
+    make_one = "from templategen.pipeline_models import Tally; Tally.objects.create(name='contended')"
+    site.must("shell", "-v0", "-c", make_one)
     with ExitStack() as stack:
         started = [stack.enter_context(site.started("tests.databases.contend", "3")) for _ in range(4)]
         told = []

@@ -6,6 +6,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from accounts import ledger
+from accounts.ledger import month_of
+from accounts.models import LedgerEntry, Quota
+from accounts.usage import by_member, rebuild, usage_of
 from templategen import actions, pipeline
 from templategen.admin.templates import find_by_id
 from templategen.clients.dashscope import Task
@@ -130,3 +134,96 @@ def test_staff_see_it_and_find_its_template_by_it(account, owner, client):
     client.force_login(owner)
     html = client.get(f"/admin/templategen/actiontemplate/{row.pk}/change/").content.decode()
     assert "AACT.first" in html
+
+
+# --- what it was billed ---
+
+
+def held(account, state: State, **values) -> ActionTemplate:
+    """One whose attempt is held, as the move that brought it into the line left it."""
+    row = make_template(account, state, **{"sent_at": timezone.now() - HOUR, **values})
+    ledger.hold(account.pk, ledger.template_reference(row.public_id, row.attempt), milliseconds=12_040)
+    return row
+
+
+def templates(account) -> tuple[int, int]:
+    assert not rebuild(check=True)
+    usage = usage_of(account.pk)
+    return usage.templates.held, usage.templates.used
+
+
+def lost_and_tried_again(account) -> tuple[ActionTemplate, FormerTask]:
+    row = held(account, State.RUNNING)
+    assert row.move(State.LOST)
+    actions.retry(row, by=None)
+    return row, FormerTask.objects.get()
+
+
+def test_what_an_earlier_attempt_was_billed_is_used_and_counts_against_the_limit(account):
+    Quota.objects.create(account=account, templates_per_month=2)
+    _row, former = lost_and_tried_again(account)
+    assert templates(account) == (1, 0)
+    done = Task(former.task_id, "SUCCEEDED", template_id="AACT.first", video_duration=11.5)
+    for _ in range(2):
+        record_former(former, done, now=timezone.now())
+        assert templates(account) == (1, 1)
+    assert LedgerEntry.objects.get(kind="settle").ms_used == 11_500
+    tally = by_member(account.pk, month_of(timezone.now()))[""]
+    assert (tally.begun, tally.made, tally.lost, tally.open) == (2, 1, 0, 1)
+    another = make_template(account, State.FAILED)
+    with pytest.raises(actions.QuotaError):
+        actions.retry(another, by=None)
+
+
+def test_both_attempts_are_used_where_both_were_made(account):
+    row, former = lost_and_tried_again(account)
+    record_former(former, Task(former.task_id, "SUCCEEDED", template_id="AACT.first"), now=timezone.now())
+    made(row, "second")
+    assert templates(account) == (0, 2)
+
+
+def made(row: ActionTemplate, task_id: str) -> None:
+    """The service takes it and makes it."""
+    row.refresh_from_db()
+    for state, values in (
+        (State.SUBMITTING, {"claim_token": "t"}),
+        (State.PENDING, {"task_id": task_id}),
+        (State.READY, {"template_id": f"AACT.{task_id}", "video_duration": 12.0}),
+    ):
+        assert row.move(state, **values)
+
+
+def test_two_tasks_of_one_attempt_are_both_used(account):
+    row = held(account, State.SUBMITTING, claim_token="t")
+    pipeline.note_task(row, "late", request_id="r")
+    record_former(FormerTask.objects.get(), Task("late", "SUCCEEDED", template_id="AACT.late"), now=timezone.now())
+    assert templates(account) == (1, 1)
+    assert row.move(State.PENDING, task_id="own")
+    assert row.move(State.READY, template_id="AACT.own", video_duration=12.0)
+    assert templates(account) == (0, 2)
+
+
+def test_a_task_that_a_person_gives_back_to_its_template_is_used_once(account):
+    row, former = lost_and_tried_again(account)
+    record_former(former, Task(former.task_id, "SUCCEEDED", template_id="AACT.first"), now=timezone.now())
+    made(row, former.task_id)
+    assert templates(account) == (0, 1)
+    tally = by_member(account.pk, month_of(timezone.now()))[""]
+    assert (tally.begun, tally.made, tally.given_up, tally.open) == (2, 1, 1, 0)
+
+
+def test_a_task_that_its_template_has_taken_back_is_booked_by_the_template(account):
+    row, former = lost_and_tried_again(account)
+    made(row, former.task_id)
+    record_former(former, Task(former.task_id, "SUCCEEDED", template_id="AACT.first"), now=timezone.now())
+    assert templates(account) == (0, 1)
+
+
+def test_what_failed_or_was_canceled_is_used_by_nobody(account):
+    for word in ("FAILED", "CANCELED", "UNKNOWN"):
+        row = held(account, State.RUNNING)
+        assert row.move(State.LOST)
+        actions.retry(row, by=None)
+        former = FormerTask.objects.get(origin=row)
+        record_former(former, Task(former.task_id, word), now=timezone.now())
+    assert templates(account) == (3, 0)

@@ -9,9 +9,10 @@ import pytest
 import requests
 from django.utils import timezone
 
+from accounts import credentials
 from templategen import actions, jobs, pipeline, reconcile, sweep
 from templategen.clients.dashscope import DashScope, TaskPage
-from templategen.models import ActionTemplate, Event
+from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.states import FOR_A_PERSON, State
 from tests.clips import make_clip
 from tests.people import account_of
@@ -262,3 +263,31 @@ def test_a_list_that_does_not_answer_is_asked_again_later(own_product, own_sandb
     assert (queued.state, queued.error_code) == (State.UNCONFIRMED, "unconfirmed")
     time_passes(queued)
     assert queued.state == State.PENDING
+
+
+def test_an_answer_after_it_was_sent_again_is_kept_for_the_attempt_and_the_key_that_it_was_sent_with(
+    own_product, owner, queued, monkeypatch
+):
+    token = pipeline.claim_submit(queued, now=timezone.now())
+    submit = DashScope.submit_template
+
+    def very_late(self, *, video_url):
+        mine = ActionTemplate.objects.get(pk=queued.pk)
+        pipeline.mark_unconfirmed(mine, token, message="")
+        long_ago = timezone.now() - timedelta(minutes=10)
+        ActionTemplate.objects.filter(pk=queued.pk).update(error_code=FOR_A_PERSON, sent_at=long_ago)
+        mine.refresh_from_db()
+        actions.resubmit(mine, by=owner)
+        # Meanwhile the account has a key of its own, and the new attempt is claimed for that.
+        own = credentials.replace(
+            mine.account, secret="sk-own-0123456789abcdef", workspace="", base_url="", alibaba_uid="", by=owner
+        )
+        assert pipeline.claim_submit(mine, now=timezone.now())
+        assert ActionTemplate.objects.get(pk=mine.pk).credential == own
+        return submit(self, video_url=video_url)
+
+    monkeypatch.setattr(DashScope, "submit_template", very_late)
+    jobs.launch(template_pk=queued.pk, token=token)
+    former = FormerTask.objects.get()
+    assert (former.origin, former.attempt, former.credential) == (queued, 1, None)
+    assert Event.objects.get(template=queued, kind=Event.Kind.TASK_FOUND).attempt == 1

@@ -365,3 +365,5 @@ def test_staff_never_sees_anybodys_secret(client: Client, staff: User, settings)
         answer = client.get(address, follow=True)
         assert device.key not in answer.content.decode()
         assert b'class="qr' not in answer.content
+    # There are no such pages.
+    assert [client.get(f"{at}/{device.pk}/{page}/").status_code for page in ("config", "qrcode")] == [302, 302]

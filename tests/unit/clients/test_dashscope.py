@@ -181,6 +181,13 @@ def test_what_no_database_would_take_is_mended_at_the_door():
 
 
 @responses.activate
+@pytest.mark.parametrize("length", [-1, -0.5, 1e300, 10**400, "12", None, True])
+def test_a_length_that_no_video_has_counts_as_not_said(length):
+    responses.get(f"{BASE}/tasks/t1", json={**DONE, "usage": {"video_duration": length}})
+    assert client().get_task("t1").video_duration is None
+
+
+@responses.activate
 def test_a_long_template_id_is_kept_whole():
     responses.get(f"{BASE}/tasks/t1", json={**DONE, "output": {**DONE["output"], "template_id": "A" * 900}})
     assert client().get_task("t1").template_id == "A" * 900
