@@ -144,10 +144,11 @@ class Reasoned(Pages):
         if FIELD in form.changed_data:
             form.changed_data = [name for name in form.changed_data if name != FIELD]
         message = super().construct_change_message(request, form, formsets, add)
-        if add:
+        reason = form.cleaned_data.get(FIELD, "")
+        if add and not reason:
             return message
         told = LogEntry(change_message=json.dumps(message)).get_change_message()
-        return with_reason(told, form.cleaned_data.get(FIELD, ""))
+        return with_reason(told, reason)
 
 
 def _owners_first(memberships: Iterable[Membership]) -> list[Membership]:

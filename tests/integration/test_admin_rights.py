@@ -85,6 +85,8 @@ def test_only_superusers_say_what_a_group_may(client: Client, chief: User) -> No
     client.force_login(chief)
     assert client.post(f"{GROUPS}{group.pk}/change/", wish).status_code == 302
     assert (group.permissions.count(), WHY in logged(group)) == (1, True)
+    assert client.post(f"{GROUPS}add/", {**wish, "name": "Sales"}).status_code == 302
+    assert WHY in logged(Group.objects.get(name="Sales"))
 
 
 # --- phones ---
