@@ -137,7 +137,12 @@ def by_address(request: HttpRequest) -> str:
 
 def by_mail(request: HttpRequest) -> str:
     """The mail address that the form names, whoever sends it."""
-    return f"mail {request.POST.get('email', '').strip().lower()}"
+    return mailed(request.POST.get("email", ""))
+
+
+def mailed(email: str) -> str:
+    """The mail address."""
+    return f"mail {email.strip().lower()}"
 
 
 BY: dict[str, Callable[[HttpRequest], str]] = {"person": by_person, "address": by_address, "mail": by_mail}

@@ -303,6 +303,7 @@ LIMITED_VIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "web:upload_form": (("POST", "upload", "person"),),
     "accounts:password_reset": _mails,
     "accounts:sign_up": _mails,
+    # The mail's address too, once it is known that they may (accounts/pages/members.py).
     "accounts:invite": (("POST", "invite", "person"),),
     "accounts:invite_again": (("POST", "invite", "person"),),
     # Each is a call to Alibaba, with any key that one likes.

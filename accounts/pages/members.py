@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import history, members
+from accounts import history, limits, members
 from accounts.access import account_for
 from accounts.forms import InviteForm, RoleForm
 from accounts.members import MembersError
@@ -42,12 +42,13 @@ def _page(
 
 @require_POST
 def invite(request: HttpRequest, slug: str) -> HttpResponse:
-    """Mail somebody an offer to join."""
+    """Mail somebody an offer to join. Raises limits.TooManyError."""
     account = account_for(request, slug, Permission.MANAGE)
     form = InviteForm(request.POST)
     if not form.is_valid():
         return _page(request, account, form, status=422)
     email = form.cleaned_data["email"]
+    limits.take("mail_to", limits.mailed(email))
     try:
         members.invite(account, email=email, role=Role(form.cleaned_data["role"]), by=person(request))
     except MembersError as problem:
@@ -59,9 +60,10 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def invite_again(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Mail an offer anew, with a fresh link."""
+    """Mail an offer anew, with a fresh link. Raises limits.TooManyError."""
     account = account_for(request, slug, Permission.MANAGE)
     invitation = _invitation_of(account, pk)
+    limits.take("mail_to", limits.mailed(invitation.email))
     try:
         members.invite_again(invitation, by=person(request))
     except MembersError as problem:

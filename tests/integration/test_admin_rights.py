@@ -8,6 +8,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import credentials, tokens, two_step
 from accounts.models import User
+from templategen import credential_status
+from templategen.states import State
+from tests.factories import make_template
 from tests.integration.test_admin import SECRET, WHY, decide, logged, text_of
 from tests.people import PASSWORD, account_of, make_person
 
@@ -85,6 +88,8 @@ def test_only_superusers_say_what_a_group_may(client: Client, chief: User) -> No
     client.force_login(chief)
     assert client.post(f"{GROUPS}{group.pk}/change/", wish).status_code == 302
     assert (group.permissions.count(), WHY in logged(group)) == (1, True)
+    assert client.post(f"{GROUPS}add/", {**wish, "name": "Sales"}).status_code == 302
+    assert WHY in logged(Group.objects.get(name="Sales"))
 
 
 # --- phones ---
@@ -141,3 +146,17 @@ def test_what_no_page_shows_cannot_be_asked_for_either(client: Client, chief: Us
         assert client.get(f"{page}?{asked}").status_code == 400, page
     assert client.get(f"{PHONES}?confirmed__exact=1").status_code == 200
     assert not LogEntry.objects.exists()
+
+
+# --- on the pages of an account ---
+
+
+def test_whose_request_it_was_is_told_to_who_may_see_templates_only(client: Client, owner: User) -> None:
+    credential_status.pause(None, code="Arrearage", message="", request_id="req-of-somebody-else")
+    make_template(account_of(owner), State.QUEUED)
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    client.force_login(User.objects.get(pk=owner.pk))
+    page = text_of(client, "/a/studio/")
+    assert ("Arrearage" in page, "req-of-somebody-else" in page) == (True, False)
+    owner.user_permissions.add(Permission.objects.get(codename="view_actiontemplate"))
+    assert "req-of-somebody-else" in text_of(client, "/a/studio/")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail, signing
@@ -127,6 +128,17 @@ def test_a_browser_that_came_by_the_earlier_link_takes_nothing_up_either(web: Cl
     password = {"new_password1": PASSWORD, "new_password2": PASSWORD}
     assert theirs.post("/invitation/", password).status_code == 410
     assert not User.objects.filter(email="new@example.com").exists()
+
+
+def test_nobody_is_flooded_with_invitations(web: Client, mails: Mails, settings: Any) -> None:
+    settings.LIMITS = {**settings.LIMITS, "mail_to": "2/3600"}
+    invite(web, mails)
+    number = Invitation.objects.get().pk
+    again = f"/a/studio/invitations/{number}/again/"
+    assert [web.post(again).status_code for _time in range(2)] == [302, 429]
+    answer = web.post("/a/studio/members/invite/", {"email": "New@example.com ", "role": "viewer"})
+    assert (answer.status_code, len(mails())) == (429, 2)
+    assert web.post("/a/studio/members/invite/", {"email": "b@example.com", "role": "viewer"}).status_code == 302
 
 
 def test_taken_back_before_the_queue_came_to_it_nothing_is_mailed(web: Client, mails: Mails) -> None:
