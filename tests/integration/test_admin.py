@@ -630,3 +630,25 @@ def test_only_superusers_give_rights_and_change_superusers(client: Client, chief
     assert client.get(f"{USERS}{chief.pk}/password/").status_code == 403
     decide(client, "delete", chief, page=USERS)
     assert User.objects.filter(pk=chief.pk).exists()
+
+
+def test_limits_that_somebody_else_has_set_meanwhile_are_not_written_over(admin: Client, studio: Account) -> None:
+    chosen = {"action": "set_limits", "_selected_action": [studio.pk]}
+    shown = admin.post(ACCOUNTS, chosen).context["form"]
+    old = {name: shown.initial.get(name) or "" for name in shown.fields}
+    decide(admin, "set_limits", studio, templates_per_month="7")
+    answer = admin.post(ACCOUNTS, {**chosen, **old, "decided": "1", "reason": WHY, "seconds_per_month": "60"})
+    assert "Somebody else has set other limits meanwhile" in answer.content.decode()
+    quota = Quota.objects.get(account=studio)
+    assert (quota.templates_per_month, quota.seconds_per_month) == (7, None)
+    fresh = admin.post(ACCOUNTS, chosen).context["form"].initial["seen"]
+    sent = {**chosen, "decided": "1", "reason": WHY, "seen": fresh, "templates_per_month": "8"}
+    assert admin.post(ACCOUNTS, sent).status_code == 302
+    assert Quota.objects.get(account=studio).templates_per_month == 8
+
+
+def test_what_was_chosen_and_is_gone_is_said_so(admin: Client, studio: Account) -> None:
+    empty = Account.objects.create(name="Mistake", slug="mistake")
+    stale = {"action": "suspend", "_selected_action": [empty.pk], "decided": "1", "reason": WHY}
+    empty.delete()
+    assert "what was chosen is gone meanwhile" in admin.post(ACCOUNTS, stale, follow=True).content.decode()
