@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.utils import translation
 
 from accounts import limits
 from accounts.models import User
@@ -54,6 +55,12 @@ def _empty_queue() -> None:
 def _nothing_counted() -> None:
     """What a process has counted in advance belongs to the database of the test before."""
     limits.forget()
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> None:
+    """A page that was asked for leaves its language to whatever the process does next."""
+    translation.deactivate()
 
 
 @pytest.fixture
