@@ -652,3 +652,17 @@ def test_what_was_chosen_and_is_gone_is_said_so(admin: Client, studio: Account) 
     stale = {"action": "suspend", "_selected_action": [empty.pk], "decided": "1", "reason": WHY}
     empty.delete()
     assert "what was chosen is gone meanwhile" in admin.post(ACCOUNTS, stale, follow=True).content.decode()
+
+
+def test_a_small_storage_limit_does_not_read_as_none(admin: Client, studio: Account) -> None:
+    Quota.objects.create(account=studio, storage_bytes=30_000_000)
+    ledger.hold_bytes(studio.pk, "clip:x", size=18_874_368)
+    assert "0.019 of 0.030" in text_of(admin, ACCOUNTS)
+
+
+def test_what_became_of_an_attempt_stands_in_the_ledger_in_words(admin: Client, studio: Account) -> None:
+    ledger.hold(studio.pk, "template:x:1", milliseconds=1)
+    ledger.release(studio.pk, "template:x:1", outcome="given_up")
+    for page in ("/admin/accounts/ledgerentry/", f"{ACCOUNTS}{studio.pk}/change/"):
+        assert "Given up" in text_of(admin, page)
+        assert "given_up" not in text_of(admin, page)

@@ -382,3 +382,13 @@ def test_a_mail_that_was_lost_or_could_not_be_sent_is_sent_later(product, accoun
     monkeypatch.undo()
     assert told() == 1
     assert told() == 1
+
+
+def test_an_account_that_may_have_no_task_is_told_why_its_line_stands(client, account, owner):
+    make_template(account, State.QUEUED)
+    client.force_login(owner)
+    assert "Its limit of tasks at once is 0." not in client.get(f"/a/{account.slug}/").content.decode()
+    limit(account, tasks_at_once=0)
+    page = client.get(f"/a/{account.slug}/").content.decode()
+    assert "Its limit of tasks at once is 0." in page
+    assert "lets nothing be handed over" in page
