@@ -666,3 +666,14 @@ def test_what_became_of_an_attempt_stands_in_the_ledger_in_words(admin: Client, 
     for page in ("/admin/accounts/ledgerentry/", f"{ACCOUNTS}{studio.pk}/change/"):
         assert "Given up" in text_of(admin, page)
         assert "given_up" not in text_of(admin, page)
+
+
+def test_an_account_with_many_members_can_be_saved(admin: Client, studio: Account) -> None:
+    User.objects.bulk_create(User(email=f"member-{number}@example.com") for number in range(300))
+    users = User.objects.filter(email__startswith="member-")
+    Membership.objects.bulk_create(Membership(user=user, account=studio, role=Role.VIEWER) for user in users)
+    everybody = list(studio.memberships.all())
+    changes = [(membership, {"user": membership.user_id}) for membership in everybody]
+    assert save(admin, studio, memberships=changes, name="Many").status_code == 200
+    studio.refresh_from_db()
+    assert (studio.name, studio.memberships.count()) == ("Many", len(everybody))
