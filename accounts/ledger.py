@@ -6,6 +6,7 @@ the same step twice changes nothing. A template's reference is ``template_refere
 length of the clip and settled at what Alibaba billed (``usage.video_duration``).
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,12 +15,16 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from accounts.models import LedgerEntry, Quota, StorageUse, UsageMonth, User
 
+logger = logging.getLogger(__name__)
+
 Kind = LedgerEntry.Kind
+# A month's counters, and the columns of entries that they are the sums of.
+MONTHLY = ("templates_held", "templates_used", "templates_granted", "ms_held", "ms_used", "ms_granted")
 
 
 class What(StrEnum):
@@ -169,6 +174,8 @@ def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, millisecond
         templates_held = -(still_held.templates_held if still_held else 0)
         ms_held = -(still_held.ms_held if still_held else 0)
         used = kind == Kind.SETTLE
+        if usage.templates_held + templates_held < 0 or usage.ms_held + ms_held < 0:
+            _make_the_sum(usage)
         UsageMonth.objects.filter(pk=usage.pk).update(
             templates_held=F("templates_held") + templates_held,
             ms_held=F("ms_held") + ms_held,
@@ -188,6 +195,17 @@ def _end(account_id: int, reference: str, kind: LedgerEntry.Kind, *, millisecond
             # Of a settled one: what had been believed of it before.
             reason=outcome or ended.get(Kind.RELEASE, ""),
         )
+
+
+def _make_the_sum(usage: UsageMonth) -> None:
+    """Counters that somebody has changed by hand become the sum of their entries before they are gone on with.
+
+    Refusing instead would keep a template ID from being stored. The row is locked.
+    """
+    logger.error("counters were not the sum of their entries", extra={"account": usage.account_id})
+    entries = LedgerEntry.objects.filter(account=usage.account_id, month=usage.month)
+    sums = entries.aggregate(**{f"sum_{name}": Sum(name, default=0) for name in MONTHLY})
+    UsageMonth.objects.filter(pk=usage.pk).update(**{name: sums[f"sum_{name}"] for name in MONTHLY})
 
 
 def grant(account_id: int, reference: str, *, templates: int, milliseconds: int, by: User | None, reason: str) -> bool:

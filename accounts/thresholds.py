@@ -31,17 +31,22 @@ def threshold_of(usage: Usage) -> int:
     return FULL if fullest >= FULL else NEAR if fullest >= NEAR else 0
 
 
-def claim_crossed(*, now: datetime) -> list[Crossed]:
-    """Accounts to tell of; asked again it gives none of them twice in a month. Three queries, and one for each."""
-    crossed = []
-    for row, usage in _usages(now):
-        percent = threshold_of(usage)
-        if percent <= row.told_percent:
-            continue
-        month, _made = UsageMonth.objects.get_or_create(account_id=row.account_id, month=row.month)
-        if UsageMonth.objects.filter(pk=month.pk, told_percent__lt=percent).update(told_percent=percent):
-            crossed.append(Crossed(row.account_id, percent))
-    return crossed
+def crossed(*, now: datetime) -> list[Crossed]:
+    """Accounts to tell of, until ``claim`` was asked for them. Three queries."""
+    rows = ((row, threshold_of(usage)) for row, usage in _usages(now))
+    return [Crossed(row.account_id, percent) for row, percent in rows if percent > row.told_percent]
+
+
+def claim(account_id: int, percent: int, *, now: datetime) -> bool:
+    """Whether it is the caller who tells of it: once a month."""
+    month, _made = UsageMonth.objects.get_or_create(account_id=account_id, month=month_of(now))
+    return bool(UsageMonth.objects.filter(pk=month.pk, told_percent__lt=percent).update(told_percent=percent))
+
+
+def not_told(account_id: int, percent: int, *, now: datetime) -> None:
+    """Nobody could be told: somebody tries again."""
+    rows = UsageMonth.objects.filter(account=account_id, month=month_of(now), told_percent=percent)
+    rows.update(told_percent=NEAR if percent > NEAR else 0)
 
 
 def _usages(now: datetime) -> Iterator[tuple[UsageMonth, Usage]]:

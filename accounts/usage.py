@@ -12,10 +12,9 @@ from django.db.models import Count, Sum
 from django.utils import timezone
 
 from accounts.history import names_in
-from accounts.ledger import Limits, limits_of, month_after, month_of
+from accounts.ledger import MONTHLY, Limits, limits_of, month_after, month_of
 from accounts.models import LedgerEntry, StorageUse, UsageMonth, User
 
-_MONTHLY = ("templates_held", "templates_used", "templates_granted", "ms_held", "ms_used", "ms_granted")
 _STORED = ("bytes_held", "bytes_used")
 # Outcomes of released attempts (ledger.release), and counts of Tally.
 _ENDS = frozenset({"failed", "canceled", "lost", "given_up"})
@@ -88,10 +87,9 @@ def meters(row: UsageMonth, stored: StorageUse, limits: Limits, *, month: date) 
 def estimated_cost(milliseconds: int) -> Decimal | None:
     """What so much video may cost, in PRICE_CURRENCY: an estimate, never a bill. None where no price is set."""
     try:
-        price = Decimal(settings.PRICE_PER_SECOND)
+        return (Decimal(settings.PRICE_PER_SECOND) * milliseconds / 1000).quantize(Decimal("0.01"))
     except InvalidOperation:
         return None
-    return (price * milliseconds / 1000).quantize(Decimal("0.01"))
 
 
 @dataclass
@@ -206,8 +204,8 @@ def _stores() -> set[int]:
 def _rebuild_month(account_id: int, month: date, *, mend: bool) -> list[Difference]:
     UsageMonth.objects.get_or_create(account_id=account_id, month=month)
     row = UsageMonth.objects.select_for_update().get(account_id=account_id, month=month)
-    sums = LedgerEntry.objects.filter(account_id=account_id, month=month).aggregate(**_sums(_MONTHLY))
-    wrong = _differences(row, sums, _MONTHLY, account_id=account_id, month=month)
+    sums = LedgerEntry.objects.filter(account_id=account_id, month=month).aggregate(**_sums(MONTHLY))
+    wrong = _differences(row, sums, MONTHLY, account_id=account_id, month=month)
     if wrong and mend:
         UsageMonth.objects.filter(pk=row.pk).update(**{one.column: one.entries for one in wrong})
     return wrong

@@ -1,7 +1,9 @@
 """System checks: what can be wrong with the settings, each with an id and a way out."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
@@ -10,6 +12,8 @@ from django.core.checks import Warning as CheckWarning
 from accounts import limits
 
 SEVEN_DAYS = 7 * 24 * 3600
+# What the columns of limits hold; bytes a hundred times of which are still a number of the database's; days.
+_INTEGER, _MOST_BYTES, _CENTURY = 2**31 - 1, 10**16, 36_500
 
 
 @register()
@@ -95,6 +99,45 @@ def numbers_make_sense(**_: Any) -> Sequence[CheckMessage]:
         for name, least in lowest.items()
         if (value := getattr(settings, called.get(name, name))) < least
     ]
+
+
+@register()
+def quota_can_be_reckoned_with(**_: Any) -> Sequence[CheckMessage]:
+    """What no counter holds would turn every upload, or every look at the usage, into an error."""
+    most = {
+        "QUOTA_TEMPLATES_PER_MONTH": _INTEGER, "QUOTA_SECONDS_PER_MONTH": _INTEGER, "QUOTA_TASKS_AT_ONCE": _INTEGER,
+        "QUOTA_STORAGE_BYTES": _MOST_BYTES, "UNFINISHED_UPLOADS": _INTEGER, "TRASH_DAYS": _CENTURY,
+        "UPLOAD_DAYS": _CENTURY,
+    }  # fmt: skip
+    found: list[CheckMessage] = [
+        Error(f"{name} is {value}.", hint=f"Choose 0 to {highest}, or leave it out.", id="templategen.E010")
+        for name, highest in most.items()
+        if (value := getattr(settings, name)) is not None and not 0 <= value <= highest
+    ]
+    if settings.UNFINISHED_UPLOADS == 0:
+        found.append(Error("UNFINISHED_UPLOADS is 0.", hint="Nobody could upload. Choose more.", id="templategen.E010"))
+    if not _is_price(settings.PRICE_PER_SECOND):
+        text = f"PRICE_PER_SECOND is {settings.PRICE_PER_SECOND!r}."
+        found.append(Error(text, hint="Write a number such as 0.08, or nothing.", id="templategen.E011"))
+    if not _is_zone(settings.BILLING_TIME_ZONE):
+        text = f"BILLING_TIME_ZONE is {settings.BILLING_TIME_ZONE!r}."
+        found.append(Error(text, hint="Name a time zone, such as Asia/Shanghai.", id="templategen.E012"))
+    return found
+
+
+def _is_price(text: str) -> bool:
+    try:
+        return not text or (Decimal(text).is_finite() and 0 <= Decimal(text) <= _INTEGER)
+    except InvalidOperation:
+        return False
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 @register()

@@ -89,6 +89,11 @@ _BY_CODE: dict[str, ErrorText] = {
         ),
         _("Ask the site's administrator."),
     ),
+    "quota.tasks_at_once": ErrorText(
+        _("Nothing of this account is handed over to Alibaba."),
+        _("Its limit of tasks at once is 0."),
+        _("Ask the site's administrator for a higher limit."),
+    ),
     "storage": ErrorText(
         _("The upload could not be begun."), _("The storage service did not answer."), _("Choose the file again.")
     ),

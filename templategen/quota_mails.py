@@ -5,8 +5,10 @@ import logging
 from django.conf import settings
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import thresholds
 from accounts.models import Account
 from accounts.thresholds import FULL, owners_of
 from accounts.usage import usage_of
@@ -16,9 +18,12 @@ logger = logging.getLogger(__name__)
 
 
 def tell_owners(account_id: int, *, percent: int) -> None:
-    """One mail to each owner. Nothing where the account is gone or has no owner who can sign in."""
-    account = Account.objects.filter(pk=account_id).first()
-    if account is None:
+    """One mail to each owner, once a month. Nothing where the account is gone or has no owner who can sign in.
+
+    Where none could be sent it is due again.
+    """
+    account, now = Account.objects.filter(pk=account_id).first(), timezone.now()
+    if account is None or not thresholds.claim(account.pk, percent, now=now):
         return
     usage = usage_of(account.pk)
     context = {
@@ -39,6 +44,11 @@ def tell_owners(account_id: int, *, percent: int) -> None:
     )
     text = render_to_string("web/quota_mail.txt", context)
     owners = list(owners_of(account.pk).values_list("email", flat=True))
-    for email in owners:
-        send_mail(subject % {"account": name}, text, None, [email])
+    for number, email in enumerate(owners):
+        try:
+            send_mail(subject % {"account": name}, text, None, [email])
+        except Exception:
+            if number == 0:
+                thresholds.not_told(account.pk, percent, now=now)
+            raise
     logger.info("owners told of the quota", extra={"account": account.pk, "percent": percent, "count": len(owners)})

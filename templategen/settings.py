@@ -397,6 +397,9 @@ CREDENTIAL_KEYS: list[str] = [key.strip() for key in _secret("CREDENTIAL_KEYS").
     SECRET_KEY
 ]
 
+# An account's page in the administration has four fields for each member.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+
 # --- Quota: the site's defaults for an account; empty: no limit, 0: none (docs/decisions/quota.md) ---
 
 

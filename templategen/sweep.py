@@ -189,10 +189,13 @@ def _owners_told(now: datetime) -> int:
     """Owners of accounts that have come near a limit, or to it: a mail each, once a month. Looked at once a minute."""
     if not cache.add("sweep.quota", 1, _MINUTE):
         return 0
-    crossed = thresholds.claim_crossed(now=now)
-    for one in crossed:
-        actions.ring("tell_owners", account_pk=one.account_id, percent=one.percent)
-    return len(crossed)
+    count = 0
+    for one in thresholds.crossed(now=now):
+        # Due until the job has told: a message that was lost is rung again.
+        if cache.add(f"sweep.quota.{one.account_id}.{one.percent}", 1, _RUNG_LONG_AGO.total_seconds()):
+            actions.ring("tell_owners", account_pk=one.account_id, percent=one.percent)
+            count += 1
+    return count
 
 
 def _tables_pruned(now: datetime) -> int:

@@ -59,17 +59,25 @@ class LimitsForm(ReasonForm):
     tasks_at_once = forms.IntegerField(
         label=gettext_lazy("Tasks at once"), min_value=0, max_value=_MOST_TASKS, required=False
     )
-    field_order = ("templates_per_month", "seconds_per_month", "storage_gigabytes", "tasks_at_once", "reason")
+    # What one account had when the form was shown.
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+    field_order = ("templates_per_month", "seconds_per_month", "storage_gigabytes", "tasks_at_once", "reason", "seen")
 
     def __init__(self, *args: Any, rows: Any = (), **values: Any) -> None:
         """With what one account has; for several at once everything is set anew."""
-        super().__init__(*args, rows=rows, initial=_present(rows[0]) if len(rows) == 1 else None, **values)
+        present = _present(rows[0]) if len(rows) == 1 else {}
+        super().__init__(*args, rows=rows, initial={**present, "seen": json.dumps(present)}, **values)
+
+    def clean(self) -> dict[str, Any]:
+        """Not over what somebody else has set meanwhile: every field counts."""
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("seen") and len(self.rows) == 1 and given["seen"] != self.initial["seen"]:
+            raise forms.ValidationError(_("Somebody else has set other limits meanwhile. Go back, and begin again."))
+        return given
 
 
 def _present(account: Account) -> dict[str, Any]:
-    own = Quota.objects.filter(account=account).first()
-    if own is None:
-        return {}
+    own = Quota.objects.filter(account=account).first() or Quota()
     stored = None if own.storage_bytes is None else (Decimal(own.storage_bytes) / _GIGABYTE).normalize()
     return {
         "templates_per_month": own.templates_per_month,

@@ -88,6 +88,9 @@ def decide(
     chosen = some_of(pages, request, rows)
     if chosen is None:
         return None
+    if not chosen:
+        pages.message_user(request, _("Nothing was done: what was chosen is gone meanwhile."), messages.ERROR)
+        return redirect(_list_of(pages))
     form = decision.form(request.POST if _DECIDED in request.POST else None, rows=chosen)
     if form.is_bound and form.is_valid():
         _carry_out(pages, request, chosen, decision, form.cleaned_data)
@@ -148,6 +151,10 @@ def _back(pages: Pages, request: HttpRequest, decision: Decision) -> str:
     safe = page.startswith(reverse("admin:index")) and url_has_allowed_host_and_scheme(page, allowed_hosts=None)
     if safe and decision.flag != DELETION:
         return page
+    return _list_of(pages)
+
+
+def _list_of(pages: Pages) -> str:
     return reverse(f"admin:{pages.opts.app_label}_{pages.opts.model_name}_changelist")
 
 

@@ -54,6 +54,18 @@ class Line:
     entry: LedgerEntry
 
     @property
+    def reason(self) -> str:
+        """A grant's, as it was given; of others what became of the attempt."""
+        outcomes = {
+            "failed": _("Failed"),
+            "canceled": _("Canceled"),
+            "lost": _("Lost"),
+            "given_up": _("Given up"),
+        }
+        written = self.entry.reason
+        return written if self.entry.kind == LedgerEntry.Kind.GRANT else outcomes.get(written, written)
+
+    @property
     def templates(self) -> str:
         """The month's."""
         return _changes(self.entry.templates_held, self.entry.templates_used, self.entry.templates_granted)
@@ -99,4 +111,7 @@ def _number(value: int) -> str:
 
 
 def _gigabytes(size: int) -> str:
-    return number_format(size / 1_000_000_000, 1)
+    """With thousandths below a gigabyte: a small limit must not read as none."""
+    places = 1 if size >= 1_000_000_000 or not size else 3
+    # Left to itself number_format cuts off.
+    return number_format(round(size / 1_000_000_000, places), places)

@@ -37,7 +37,7 @@ class OfAccount(LookOnly):
 class LedgerAdmin(LookOnly):
     """The ledger, newest first."""
 
-    list_display = ["at", "account", "kind", "month", "templates", "seconds", "bytes", "by", "reason", "reference"]
+    list_display = ["at", "account", "kind", "month", "templates", "seconds", "bytes", "by", "why", "reference"]
     list_select_related = ["account", "by"]
     ordering = ["-pk"]
     # Only that there is a search box; get_search_results is what searches.
@@ -53,6 +53,11 @@ class LedgerAdmin(LookOnly):
     def seconds(self, entry: LedgerEntry) -> str:
         """What it adds to the month's counters."""
         return Line(entry).seconds
+
+    @admin.display(description=gettext_lazy("reason"))
+    def why(self, entry: LedgerEntry) -> str:
+        """A grant's reason, or what became of an attempt."""
+        return Line(entry).reason
 
     @admin.display(description=gettext_lazy("bytes"))
     def bytes(self, entry: LedgerEntry) -> str:

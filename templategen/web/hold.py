@@ -1,4 +1,4 @@
-"""Why nothing goes on for an account at the moment: suspended, its credential paused, or Alibaba asks to slow down."""
+"""Why nothing goes on for an account: suspended, no task allowed, its key paused, or Alibaba asks to slow down."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.ledger import limits_of
 from accounts.models import Account, Credential
 from templategen.credential_status import SITE
 from templategen.error_texts import ErrorText, explain, explain_code
@@ -21,7 +22,7 @@ from templategen.states import State
 # A shorter pause for breath is over before anybody has read of it.
 _WORTH_TELLING = timedelta(seconds=15)
 PIPELINE_PAGE = "admin:pipeline"
-SUSPENDED = "suspended"
+SUSPENDED, NO_TASKS = "suspended", "quota.tasks_at_once"
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,23 @@ class Hold:
         return self.why is not None
 
     @property
-    def is_suspended(self) -> bool:
+    def is_the_accounts(self) -> bool:
         """The account's own matter, not the site's."""
-        return self.code == SUSPENDED
+        return self.code in {SUSPENDED, NO_TASKS}
 
     @property
     def mark(self) -> str:
         """What a page shows of it, in short: it changes with every word of the notice; its first letter is the kind."""
         told = f"{self.code} {self.request_id} {self.next_at}".encode()
-        kind = "a" if self.is_suspended else "s" if not self.is_pause else "o" if self.is_own else "p"
+        kind = "a" if self.is_the_accounts else "s" if not self.is_pause else "o" if self.is_own else "p"
         return f"{kind}{crc32(told):08x}"
 
     @property
     def line(self) -> str:
         """The sentence on each waiting card."""
-        if self.is_suspended:
+        if self.code == NO_TASKS:
+            return _("On hold: the account's limit lets nothing be handed over to Alibaba; it keeps its place.")
+        if self.is_the_accounts:
             return _("On hold while the account is suspended; it keeps its place.")
         if self.is_pause and self.is_own:
             return _("On hold until the account's own API key works again; nothing is lost.")
@@ -65,9 +68,11 @@ class Hold:
 
 
 def hold_of(account: Account, *, now: datetime | None = None) -> Hold | None:
-    """What holds the account's line back now; None where nothing does. One query."""
+    """What holds the account's line back now; None where nothing does. Two queries."""
     if account.status == Account.Status.SUSPENDED:
         return Hold(explain_code(SUSPENDED), SUSPENDED, "", None)
+    if limits_of(account.pk).tasks_at_once == 0:
+        return Hold(explain_code(NO_TASKS), NO_TASKS, "", None)
     now = now or timezone.now()
     own = Credential.objects.filter(account=account, retired_at=None).order_by()
     key = Coalesce(Cast(Subquery(own.values("pk")[:1]), CharField()), Value(SITE))
@@ -90,7 +95,7 @@ def hold_context(hold: Hold | None) -> dict[str, Any]:
 
 def hold_news(shown: str, hold: Hold | None) -> str:
     """What is worth saying aloud to whoever sees ``shown`` (the mark on their page); a later next try is not."""
-    if hold is not None and hold.is_suspended:
+    if hold is not None and hold.is_the_accounts:
         return ""
     is_news = hold is not None and hold.is_pause and not shown.startswith(("p", "o"))
     if hold is not None and is_news and hold.is_own:

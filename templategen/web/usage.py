@@ -87,8 +87,9 @@ def usage(request: HttpRequest, slug: str) -> HttpResponse:
 def _months(account: Account, present: date) -> list[MonthLine]:
     """The newest first; the present one also where nothing was done in it."""
     rows = list(UsageMonth.objects.filter(account=account).order_by("-month")[:_MONTHS])
-    if not rows or rows[0].month < present:
-        rows.insert(0, UsageMonth(account=account, month=present))
+    if not any(row.month == present for row in rows):
+        # A month that has not begun is there after a clock was ahead.
+        rows = sorted([UsageMonth(account=account, month=present), *rows], key=lambda row: row.month, reverse=True)
     return [
         MonthLine(
             row.month,

@@ -630,3 +630,50 @@ def test_only_superusers_give_rights_and_change_superusers(client: Client, chief
     assert client.get(f"{USERS}{chief.pk}/password/").status_code == 403
     decide(client, "delete", chief, page=USERS)
     assert User.objects.filter(pk=chief.pk).exists()
+
+
+def test_limits_that_somebody_else_has_set_meanwhile_are_not_written_over(admin: Client, studio: Account) -> None:
+    chosen = {"action": "set_limits", "_selected_action": [studio.pk]}
+    shown = admin.post(ACCOUNTS, chosen).context["form"]
+    old = {name: shown.initial.get(name) or "" for name in shown.fields}
+    decide(admin, "set_limits", studio, templates_per_month="7")
+    answer = admin.post(ACCOUNTS, {**chosen, **old, "decided": "1", "reason": WHY, "seconds_per_month": "60"})
+    assert "Somebody else has set other limits meanwhile" in answer.content.decode()
+    quota = Quota.objects.get(account=studio)
+    assert (quota.templates_per_month, quota.seconds_per_month) == (7, None)
+    fresh = admin.post(ACCOUNTS, chosen).context["form"].initial["seen"]
+    sent = {**chosen, "decided": "1", "reason": WHY, "seen": fresh, "templates_per_month": "8"}
+    assert admin.post(ACCOUNTS, sent).status_code == 302
+    assert Quota.objects.get(account=studio).templates_per_month == 8
+
+
+def test_what_was_chosen_and_is_gone_is_said_so(admin: Client, studio: Account) -> None:
+    empty = Account.objects.create(name="Mistake", slug="mistake")
+    stale = {"action": "suspend", "_selected_action": [empty.pk], "decided": "1", "reason": WHY}
+    empty.delete()
+    assert "what was chosen is gone meanwhile" in admin.post(ACCOUNTS, stale, follow=True).content.decode()
+
+
+def test_a_small_storage_limit_does_not_read_as_none(admin: Client, studio: Account) -> None:
+    Quota.objects.create(account=studio, storage_bytes=30_000_000)
+    ledger.hold_bytes(studio.pk, "clip:x", size=18_874_368)
+    assert "0.019 of 0.030" in text_of(admin, ACCOUNTS)
+
+
+def test_what_became_of_an_attempt_stands_in_the_ledger_in_words(admin: Client, studio: Account) -> None:
+    ledger.hold(studio.pk, "template:x:1", milliseconds=1)
+    ledger.release(studio.pk, "template:x:1", outcome="given_up")
+    for page in ("/admin/accounts/ledgerentry/", f"{ACCOUNTS}{studio.pk}/change/"):
+        assert "Given up" in text_of(admin, page)
+        assert "given_up" not in text_of(admin, page)
+
+
+def test_an_account_with_many_members_can_be_saved(admin: Client, studio: Account) -> None:
+    User.objects.bulk_create(User(email=f"member-{number}@example.com") for number in range(300))
+    users = User.objects.filter(email__startswith="member-")
+    Membership.objects.bulk_create(Membership(user=user, account=studio, role=Role.VIEWER) for user in users)
+    everybody = list(studio.memberships.all())
+    changes = [(membership, {"user": membership.user_id}) for membership in everybody]
+    assert save(admin, studio, memberships=changes, name="Many").status_code == 200
+    studio.refresh_from_db()
+    assert (studio.name, studio.memberships.count()) == ("Many", len(everybody))

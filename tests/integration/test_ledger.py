@@ -140,3 +140,14 @@ def test_of_many_at_once_no_more_win_than_there_is_room_for(account):
     assert (len(won), len(refused)) == (3, 47)
     assert meters(account)[:2] == (3, 0)
     assert not rebuild(check=True)
+
+
+@pytest.mark.parametrize("step", ["settle", "release"])
+def test_counters_that_were_spoiled_keep_no_result_from_being_booked(account, step):
+    for name in ("a", "b"):
+        ledger.hold(account.pk, f"template:{name}:1", milliseconds=5000)
+    UsageMonth.objects.update(templates_held=0, ms_held=0)
+    extra = {"milliseconds": 4000} if step == "settle" else {}
+    getattr(ledger, step)(account.pk, "template:a:1", **extra)
+    assert meters(account) == ((1, 1, 5, 4) if step == "settle" else (1, 0, 5, 0))
+    assert not rebuild(check=True)

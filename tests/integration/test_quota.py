@@ -1,11 +1,13 @@
 """Quota through the pipeline: held when a template waits, settled when it is ready, released at every other end."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.core.cache import cache
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from accounts import ledger
 from accounts.models import Account, LedgerEntry, Quota, Role, UsageMonth
@@ -357,3 +359,36 @@ def test_the_object_of_an_upload_canceled_while_it_was_completed_is_thrown_away(
     actions.cancel(other, by=owner)
     assert storage().head(clip.object_key) is None
     assert usage_of(account.pk).storage.used == usage_of(account.pk).storage.held == 0
+
+
+def test_a_mail_that_was_lost_or_could_not_be_sent_is_sent_later(product, account, monkeypatch):
+    limit(account, templates_per_month=1)
+    ledger.hold(account.pk, "template:a:1", milliseconds=1000)
+
+    def told(*, until_run=True):
+        cache.clear()
+        sweep.once(now=timezone.now())
+        if until_run:
+            product.run_jobs()
+        return len(mail.outbox)
+
+    # Its message is lost with the queue.
+    told(until_run=False)
+    OrmQ.objects.all().delete()
+    monkeypatch.setattr("templategen.quota_mails.send_mail", lambda *_args: 1 / 0)
+    with suppress(ZeroDivisionError):
+        told()
+    assert mail.outbox == []
+    monkeypatch.undo()
+    assert told() == 1
+    assert told() == 1
+
+
+def test_an_account_that_may_have_no_task_is_told_why_its_line_stands(client, account, owner):
+    make_template(account, State.QUEUED)
+    client.force_login(owner)
+    assert "Its limit of tasks at once is 0." not in client.get(f"/a/{account.slug}/").content.decode()
+    limit(account, tasks_at_once=0)
+    page = client.get(f"/a/{account.slug}/").content.decode()
+    assert "Its limit of tasks at once is 0." in page
+    assert "lets nothing be handed over" in page

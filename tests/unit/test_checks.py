@@ -107,3 +107,41 @@ def test_mails_that_go_to_the_log_in_production_are_said(settings):
 def test_a_deployed_site_answers_to_its_own_names_only(settings, hosts, found):
     settings.ALLOWED_HOSTS = hosts
     assert ids(checks.hosts_are_named()) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QUOTA_TEMPLATES_PER_MONTH", -1),
+        ("QUOTA_SECONDS_PER_MONTH", 10**30),
+        ("QUOTA_STORAGE_BYTES", 10**18),
+        ("QUOTA_TASKS_AT_ONCE", -5),
+        ("UNFINISHED_UPLOADS", 0),
+        ("UNFINISHED_UPLOADS", -1),
+        ("TRASH_DAYS", 10**9),
+        ("UPLOAD_DAYS", 10**9),
+        ("PRICE_PER_SECOND", "NaN"),
+        ("PRICE_PER_SECOND", "Infinity"),
+        ("PRICE_PER_SECOND", "-1"),
+        ("PRICE_PER_SECOND", "1e40"),
+        ("PRICE_PER_SECOND", "cheap"),
+        ("BILLING_TIME_ZONE", "Beijing"),
+        ("BILLING_TIME_ZONE", ""),
+        ("BILLING_TIME_ZONE", "Asia"),
+        ("BILLING_TIME_ZONE", "../../etc/passwd"),
+    ],
+)
+def test_what_quota_cannot_be_reckoned_with_is_one_error_that_names_it(settings, name, value):
+    assert checks.quota_can_be_reckoned_with() == []
+    setattr(settings, name, value)
+    [error] = checks.quota_can_be_reckoned_with()
+    assert name in error.msg
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("QUOTA_STORAGE_BYTES", 0), ("TRASH_DAYS", 0), ("PRICE_PER_SECOND", ""), ("QUOTA_TASKS_AT_ONCE", None)],
+)
+def test_none_at_all_and_no_limit_are_fine(settings, name, value):
+    setattr(settings, name, value)
+    assert checks.quota_can_be_reckoned_with() == []
