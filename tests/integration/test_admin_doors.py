@@ -71,7 +71,8 @@ def test_a_second_step_is_turned_off_with_a_reason_and_signs_out_everywhere(chie
     decided(chief, DEVICES, "turn_off", device)
     assert not two_step.is_on(owner)
     assert theirs.get("/a/studio/").status_code == 302
-    assert WHY in LogEntry.objects.get().get_change_message()
+    entries = LogEntry.objects.filter(object_id=device.pk, content_type__model="totpdevice")
+    assert WHY in entries.get().get_change_message()
 
 
 def test_only_superusers_turn_off_the_second_step_of_who_has_rights(desk: Client, owner: User, helper: User) -> None:

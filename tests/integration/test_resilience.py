@@ -117,7 +117,7 @@ def test_an_answer_whose_task_a_person_gave_to_another_template_leaves_it_to_a_p
     other = make_template(account, State.RUNNING)
     values = {"claim_token": "t", "sent_at": timezone.now(), "error_code": "", "cancel_wanted_at": timezone.now()}
     row = make_template(account, state, **values)
-    submit._outcome("accepted", partial(submit._submitted, row, "t", Task(other.task_id, "PENDING")))
+    submit._outcome("accepted", partial(submit._submitted, row, "t", Task(other.task_id, "PENDING"), sent=row))
     row.refresh_from_db()
     assert (row.state, row.error_code, row.cancel_wanted_at) == (State.UNCONFIRMED, FOR_A_PERSON, None)
     assert [found["task_id"] for found in row.found] == [other.task_id]
