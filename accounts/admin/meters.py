@@ -99,4 +99,4 @@ def _number(value: int) -> str:
 
 
 def _gigabytes(size: int) -> str:
-    return number_format(size / 1_000_000_000, 1)
+    return number_format(round(size / 1_000_000_000, 1), 1)
