@@ -109,13 +109,13 @@ def _refused(problem: RefusedError) -> Checked:
     code = problem.code or str(problem.status)
     if settings.USE_SANDBOX:
         if code == "InvalidApiKey":
-            words = _(
+            said = _(
                 "The sandbox does not take this key (its code: %(code)s). It takes only its own: %(key)s, and those "
                 "that it was started with (--api-key)."
             )
         else:
-            words = _("The sandbox refused the key (its code: %(code)s).")
-        return Checked(ok=False, text=words % {"code": code, "key": settings.DASHSCOPE_API_KEY}, code=code)
+            said = _("The sandbox refused the key (its code: %(code)s).")
+        return Checked(ok=False, text=said % {"code": code, "key": settings.DASHSCOPE_API_KEY}, code=code)
     text = own_key_text(code)
     words = {"what": text.what, "why": text.why, "code": code}
     return Checked(ok=False, text=_("%(what)s %(why)s (Alibaba's code: %(code)s)") % words, code=code)

@@ -99,3 +99,10 @@ def test_gunicorn_says_it_and_ends(tmp_path):
 def test_time_zones_need_no_files_of_the_system(tmp_path):
     ended = run(tmp_path, "manage.py", "check", PYTHONTZPATH="/nonexistent")
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_was_stored_under_the_secret_key_is_read_beside_the_first_key_of_its_own(tmp_path):
+    shown = "from templategen import settings; print(settings.CREDENTIAL_KEYS)"
+    assert run(tmp_path, "-c", shown, SECRET_KEY="s").stdout.strip() == "['s']"
+    told = run(tmp_path, "-c", shown, SECRET_KEY="s", CREDENTIAL_KEYS="new, old,").stdout.strip()
+    assert told == "['new', 'old', 's']"
