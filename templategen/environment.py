@@ -27,6 +27,8 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the library is not typ
         """The value, whole numbers and numbers and yes-or-no as strict as they look."""
         try:
             return super().get_value(var, cast=cast, default=default, **more)
+        except UnicodeDecodeError:
+            raise  # NAME_FILE is no text: settings.py says so, and shows nothing of a secret
         except ValueError:
             raise _refused(var, str(self.ENVIRON.get(var, "")), _ALLOWED.get(cast, "a value of another kind")) from None
 
