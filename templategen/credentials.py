@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
 from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext as _
 
@@ -87,18 +88,34 @@ def check_key(secret: str, *, workspace: str, base_url: str) -> Checked:
     except RefusedError as problem:
         # Billing trouble also comes as 429 (docs/alibaba.md 5).
         if problem.code.startswith("Throttling") or (problem.status == 429 and not problem.code):
-            return Checked(
-                ok=False, text=_("Alibaba asks to slow down. Try again in a minute."), code=problem.code, sure=False
-            )
+            return Checked(ok=False, text=_slow_down(), code=problem.code, sure=False)
         return _refused(problem)
     except DashScopeError:
         text = _("Alibaba did not answer, so the key could not be checked. Try again in a moment.")
+        if settings.USE_SANDBOX:
+            text = _("The sandbox did not answer, so the key could not be checked. Try again in a moment.")
         return Checked(ok=False, text=text, code="dashscope", sure=False)
-    return Checked(ok=True, text=_("Alibaba takes the key."), alibaba_uid=uid)
+    text = _("The sandbox takes the key.") if settings.USE_SANDBOX else _("Alibaba takes the key.")
+    return Checked(ok=True, text=text, alibaba_uid=uid)
+
+
+def _slow_down() -> str:
+    if settings.USE_SANDBOX:
+        return _("The sandbox asks to slow down. Try again in a minute.")
+    return _("Alibaba asks to slow down. Try again in a minute.")
 
 
 def _refused(problem: RefusedError) -> Checked:
     code = problem.code or str(problem.status)
+    if settings.USE_SANDBOX:
+        if code == "InvalidApiKey":
+            said = _(
+                "The sandbox does not take this key (its code: %(code)s). It takes only its own: %(key)s, and those "
+                "that it was started with (--api-key)."
+            )
+        else:
+            said = _("The sandbox refused the key (its code: %(code)s).")
+        return Checked(ok=False, text=said % {"code": code, "key": settings.DASHSCOPE_API_KEY}, code=code)
     text = own_key_text(code)
     words = {"what": text.what, "why": text.why, "code": code}
     return Checked(ok=False, text=_("%(what)s %(why)s (Alibaba's code: %(code)s)") % words, code=code)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -77,9 +78,16 @@ _BY_CODE: dict[str, ErrorText] = {
         _MEND,
     ),
 }
+_UNKNOWN_IN_SANDBOX = ErrorText(
+    _("The sandbox does not take the account's own API key."),
+    _("It takes only its own keys: the site's, and those that it was started with (--api-key)."),
+    _ANEW,
+)
 _RIGHTS_CODES = ("NOT AUTHORIZED", "AccessDenied", "Model.AccessDenied", "App.AccessDenied", "Workspace.AccessDenied")
 
 
 def own_key_text(code: str) -> ErrorText:
     """The texts for a code for which a key is paused or refused."""
+    if settings.USE_SANDBOX and code == "InvalidApiKey":
+        return _UNKNOWN_IN_SANDBOX
     return _BY_CODE.get(code) or (_RIGHTS if code.startswith(_RIGHTS_CODES) else _OTHER)

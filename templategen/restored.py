@@ -50,6 +50,12 @@ class Held:
     left: list[str] = field(default_factory=list)
 
 
+def looks_elsewhere() -> bool:
+    """Whether a worker would find so; changes nothing."""
+    lease = Lease.objects.filter(name=LEASE).first()
+    return lease is not None and lease.owner != _home()
+
+
 def is_elsewhere() -> bool:
     """Whether this database was copied here from somewhere else. The first to ask makes it at home."""
     lease, _made = Lease.objects.get_or_create(name=LEASE, defaults={"owner": _home(), "until": _EVER})

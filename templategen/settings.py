@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from templategen import content_policy, servers
+from templategen.environment import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+env = Env()
 
 
 def _secret(name: str) -> str:
@@ -77,7 +77,7 @@ def _running(folder: Path) -> tuple[str, str]:
 # --- Where things are ---
 DATA_DIR = Path(env.str("TEMPLATEGEN_DATA", default=str(BASE_DIR / "var"))).resolve()
 _site_running, _sandbox_running = _running(DATA_DIR)
-SITE_URL: str = env.str("TEMPLATEGEN_SITE_URL", default=_site_running or "http://127.0.0.1:8000").rstrip("/")
+SITE_URL = env.address("TEMPLATEGEN_SITE_URL", default=_site_running or "http://127.0.0.1:8000")
 _site = urlsplit(SITE_URL)
 _https = _site.scheme == "https"
 
@@ -155,7 +155,7 @@ OSS_ACCESS_KEY_ID = _secret("OSS_ACCESS_KEY_ID")
 OSS_ACCESS_KEY_SECRET = _secret("OSS_ACCESS_KEY_SECRET")
 OSS_BUCKET = _secret("OSS_BUCKET")
 USE_SANDBOX = not (DASHSCOPE_API_KEY or OSS_ACCESS_KEY_ID or OSS_ACCESS_KEY_SECRET or OSS_BUCKET)
-SANDBOX_URL: str = env.str("TEMPLATEGEN_SANDBOX_URL", default=_sandbox_running or "http://127.0.0.1:9000").rstrip("/")
+SANDBOX_URL = env.address("TEMPLATEGEN_SANDBOX_URL", default=_sandbox_running or "http://127.0.0.1:9000")
 
 # --- Database ---
 # SQLite: WAL and IMMEDIATE keep web writers and the queue from "database is locked"; synchronous=FULL because a
@@ -185,7 +185,7 @@ LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "accounts:sign_in"
 PASSWORD_RESET_TIMEOUT = 24 * 3600
 # Who may sign up: "invited" people only, or anybody ("open"), with an account of their own.
-SIGN_UP: str = env.str("SIGN_UP", default="invited")
+SIGN_UP = env.choice("SIGN_UP", ("invited", "open"), default="invited")
 INVITATION_DAYS: int = env.int("INVITATION_DAYS", default=7)
 # Axes first: it refuses before a password is looked at.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -215,14 +215,14 @@ DEFAULT_FROM_EMAIL: str = env.str(
 )
 
 # --- Languages and time ---
-# Of commands, of mails that nobody's page asked for, and of whoever wants a language that is not offered.
-LANGUAGE_CODE: str = env.str("LANGUAGE_CODE", default="en")
 # A language is offered once its catalogue is whole: half a translation is read out wrongly.
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+# Of commands, of mails that nobody's page asked for, and of whoever wants a language that is not offered.
+LANGUAGE_CODE = env.choice("LANGUAGE_CODE", [code for code, _name in LANGUAGES], default="en")
 LOCALE_PATHS = [BASE_DIR / "templategen" / "locale"]
 USE_I18N = True
 USE_TZ = True
-TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", default="UTC")
 
 # --- Static files: hashed names, import paths inside ES modules rewritten too ---
 STATIC_URL = "static/"
@@ -328,7 +328,7 @@ FILE_UPLOAD_HANDLERS = [
 ]
 FILE_UPLOAD_TEMP_DIR: str | None = env.str("TEMPLATEGEN_SPOOL", default="") or None
 
-DASHSCOPE_BASE_URL: str = env.str("DASHSCOPE_BASE_URL", default="https://dashscope.aliyuncs.com/api/v1").rstrip("/")
+DASHSCOPE_BASE_URL = env.address("DASHSCOPE_BASE_URL", default="https://dashscope.aliyuncs.com/api/v1")
 # Where accounts' own keys may point at besides (https; "*." is any name below): Beijing's documented hosts.
 DASHSCOPE_ALLOWED_HOSTS: list[str] = env.list(
     "DASHSCOPE_ALLOWED_HOSTS", default=["dashscope.aliyuncs.com", "*.cn-beijing.maas.aliyuncs.com"]
@@ -393,34 +393,29 @@ TRASH_DAYS: int = env.int("TRASH_DAYS", default=30)
 UPLOAD_DAYS: int = env.int("UPLOAD_DAYS", default=1)
 
 # --- Accounts' own API keys: encrypted under the first of these, read with any (docs/operations.md) ---
-CREDENTIAL_KEYS: list[str] = [key.strip() for key in _secret("CREDENTIAL_KEYS").split(",") if key.strip()] or [
-    SECRET_KEY
-]
+_credential_keys = _secret("CREDENTIAL_KEYS")
+CREDENTIAL_KEYS: list[str] = [key.strip() for key in _credential_keys.split(",") if key.strip()]
+if _credential_keys and not CREDENTIAL_KEYS:
+    raise ImproperlyConfigured("CREDENTIAL_KEYS has no key in it. What is allowed: secret texts, with commas between.")
+# Last, so that what was stored before there were keys of their own can be read and rotated.
+CREDENTIAL_KEYS.append(SECRET_KEY)
 
 # An account's page in the administration has four fields for each member.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 # --- Quota: the site's defaults for an account; empty: no limit, 0: none (docs/decisions/quota.md) ---
-
-
-def _limit(name: str) -> int | None:
-    """A whole number, or None where nothing is given."""
-    text = env.str(name, default="").strip()
-    return int(text) if text else None
-
-
-QUOTA_TEMPLATES_PER_MONTH = _limit("QUOTA_TEMPLATES_PER_MONTH")
-QUOTA_SECONDS_PER_MONTH = _limit("QUOTA_SECONDS_PER_MONTH")
-QUOTA_STORAGE_BYTES = _limit("QUOTA_STORAGE_BYTES")
-QUOTA_TASKS_AT_ONCE = _limit("QUOTA_TASKS_AT_ONCE")
+QUOTA_TEMPLATES_PER_MONTH = env.limit("QUOTA_TEMPLATES_PER_MONTH")
+QUOTA_SECONDS_PER_MONTH = env.limit("QUOTA_SECONDS_PER_MONTH")
+QUOTA_STORAGE_BYTES = env.limit("QUOTA_STORAGE_BYTES")
+QUOTA_TASKS_AT_ONCE = env.limit("QUOTA_TASKS_AT_ONCE")
 # Uploads of an account that were begun and not finished: more are not begun.
 UNFINISHED_UPLOADS: int = env.int("UNFINISHED_UPLOADS", default=50)
 # Where months begin: Alibaba Cloud writes its bills in Beijing's time.
-BILLING_TIME_ZONE: str = env.str("BILLING_TIME_ZONE", default="Asia/Shanghai")
+BILLING_TIME_ZONE = env.time_zone("BILLING_TIME_ZONE", default="Asia/Shanghai")
 # For estimates only: what a second of video costs, and since when that is known (price page, June 2026).
-PRICE_PER_SECOND: str = env.str("PRICE_PER_SECOND", default="0.08")
+PRICE_PER_SECOND = env.price("PRICE_PER_SECOND", default="0.08")
 PRICE_CURRENCY: str = env.str("PRICE_CURRENCY", default="CNY")
-PRICE_DATE: str = env.str("PRICE_DATE", default="2026-06-22")
+PRICE_DATE = env.date("PRICE_DATE", default="2026-06-22")
 
 # --- Queue (docs/decisions/queue.md; the figures behind each value) ---
 # In the database, or on a Redis server: REDIS_URL, redis[s]://:password@host:6379/0, a number of its own for each site.
@@ -453,7 +448,8 @@ READY_QUEUE_SECONDS: float = env.float("READY_QUEUE_SECONDS", default=300.0)
 READY_QUEUE_LENGTH: int = env.int("READY_QUEUE_LENGTH", default=2000)
 
 # --- Logs: LOG_FORMAT text or json, LOG_LEVEL; redact.py takes keys and signatures out ---
-LOG_FORMAT: str = env.str("LOG_FORMAT", default="text").lower()
+LOG_FORMAT = env.choice("LOG_FORMAT", ("text", "json"), default="text")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 SECRETS = [SECRET_KEY, *CREDENTIAL_KEYS, METRICS_TOKEN, str(DATABASES["default"].get("PASSWORD") or "")]
 SECRETS += [str(vars().get("EMAIL_HOST_PASSWORD") or ""), str(Q_CLUSTER.get("redis", {}).get("password") or "")]
 if not USE_SANDBOX:
@@ -468,7 +464,7 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json" if LOG_FORMAT == "json" else "text"}
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
+    "root": {"handlers": ["console"], "level": env.choice("LOG_LEVEL", _LEVELS, default="INFO")},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django-q": {"handlers": [], "level": "WARNING", "propagate": True},

@@ -1,12 +1,16 @@
 """The entry point for gunicorn: ``gunicorn templategen.wsgi``."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "templategen.settings")
+# With this status of a worker gunicorn ends; with another it would start it again without end.
+_WILL_NOT_BOOT = 3
 
 
 class PatienceLimit:
@@ -28,7 +32,12 @@ class PatienceLimit:
         return self._application(environ, start_response)
 
 
-_django = get_wsgi_application()
+try:
+    _django = get_wsgi_application()
+except ImproperlyConfigured as problem:
+    # The environment is at fault, not the code: one line says what to mend.
+    sys.stderr.write(f"templategen: {problem}\n")
+    sys.exit(_WILL_NOT_BOOT)
 
 
 def _patience() -> float:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from templategen.clients.storage import Storage, abort_unfinished_rule, browser_cors_rule
 
@@ -56,7 +57,11 @@ def _apply_cors(storage: Storage, origins: list[str], *, keep_others: bool) -> l
         )
     storage.set_cors(new)
     return [
-        _("CORS: PUT and GET allowed from %(origins)s; %(count)d other rules kept.")
+        ngettext(
+            "CORS: PUT and GET allowed from %(origins)s; %(count)d other rule kept.",
+            "CORS: PUT and GET allowed from %(origins)s; %(count)d other rules kept.",
+            len(others),
+        )
         % {"origins": ", ".join(origins), "count": len(others)}
     ]
 
@@ -80,8 +85,9 @@ def _apply_lifecycle(storage: Storage) -> list[str]:
         return []
     storage.set_lifecycle([*others, rule])
     return [
-        _("Lifecycle: unfinished uploads are thrown away after %(days)d days; %(count)d other rules kept.")
-        % {"days": settings.UPLOAD_DAYS, "count": len(others)}
+        _("Lifecycle: days until an unfinished upload is thrown away: %(days)d.") % {"days": settings.UPLOAD_DAYS}
+        + " "
+        + ngettext("%(count)d other rule kept.", "%(count)d other rules kept.", len(others)) % {"count": len(others)}
     ]
 
 

@@ -1,6 +1,6 @@
 """The doctor's steps on this machine and at DashScope."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import credentials
 from accounts.models import Credential
-from templategen import credential_status, standing
+from templategen import credential_status, restored, standing
 from templategen.clients.build import dashscope
 from templategen.management.examination import ProblemError, Step
 from templategen.pipeline_models import Heartbeat
@@ -40,6 +40,12 @@ def dashscope_steps() -> list[Step]:
         Step(_("DashScope region"), _dashscope_region, gate=True),
         Step(_("DashScope key, base URL and workspace"), _dashscope_list),
     ]
+
+
+def _told(moment: datetime) -> str:
+    """A time to the minute, in the site's zone."""
+    local = timezone.localtime(moment)
+    return f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
 
 
 def _settings() -> str:
@@ -79,7 +85,7 @@ def _pauses() -> str:
     rows = credential_status.paused()
     if not rows:
         return _("none is paused")
-    keys = ", ".join(f"{row.key} ({row.pause_code}, {row.paused_at:%Y-%m-%d %H:%M} UTC)" for row in rows)
+    keys = ", ".join(f"{row.key} ({row.pause_code}, {_told(row.paused_at)})" for row in rows if row.paused_at)
     raise ProblemError(
         _("paused: %(keys)s") % {"keys": keys},
         _("the administrator's pipeline page says why, what to do, and has the button to resume."),
@@ -88,13 +94,19 @@ def _pauses() -> str:
 
 
 def _worker() -> str:
+    if restored.looks_elsewhere():
+        # Advice to start a worker would lead nowhere: it refuses.
+        raise ProblemError(
+            _("this database was put back from a backup, or moved: no worker works on it"),
+            _('run "manage.py after_restore" first, then start the worker (docs/operations.md, "Backup and restore").'),
+        )
     beat = Heartbeat.objects.filter(name="queue").values_list("at", flat=True).first()
     start = _('start "manage.py worker" ("manage.py up" does so by itself).')
     if beat is None:
         raise ProblemError(_("no worker has run yet"), start, grave=False)
     age = timezone.now() - beat
     if age > BEAT_WITHIN:
-        raise ProblemError(_("the queue last moved at %(time)s") % {"time": beat.isoformat()}, start, grave=False)
+        raise ProblemError(_("the queue last moved at %(time)s") % {"time": _told(beat)}, start, grave=False)
     return _("the queue moved %(seconds)d s ago") % {"seconds": age.total_seconds()}
 
 
@@ -106,7 +118,8 @@ def _own_keys() -> str:
     )
     if not found["count"]:
         return _("none")
-    words = {"count": found["count"], "refused": found["refused"], "time": found["last"]}
+    last = _told(found["last"]) if found["last"] else _("unknown")
+    words = {"count": found["count"], "refused": found["refused"], "time": last}
     text = _("%(count)d in use, refused at their last check: %(refused)d; the latest check was at %(time)s") % words
     unreadable = sum(not credentials.is_readable(row) for row in own.iterator())
     if unreadable:

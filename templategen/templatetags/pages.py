@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from templategen.sizes import size_in_words
 from templategen.states import State
 
 register = template.Library()
@@ -111,9 +112,9 @@ def grouped(value: int) -> str:
 
 
 @register.filter
-def megabytes(value: int) -> str:
-    """A size in millions of bytes, as the limits count them."""
-    return _("%(size)s MB") % {"size": number_format(max(value, 50_000) / 1_000_000, 1)}
+def size(value: int) -> str:
+    """A number of bytes in words."""
+    return size_in_words(value)
 
 
 @register.filter

@@ -57,6 +57,8 @@ class CredentialForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if settings.USE_SANDBOX:
+            self.fields["api_key"].help_text = _("One of the sandbox's keys. It is stored encrypted.")
         self.fields["base_url"].widget.attrs["placeholder"] = settings.DASHSCOPE_BASE_URL
 
     def clean_api_key(self) -> str:
@@ -106,6 +108,8 @@ def credential(request: HttpRequest, slug: str) -> HttpResponse:
     stored = credentials.replace(account, secret=secret, alibaba_uid=uid, by=person(request), **rest)
     learn_owner(stored.fingerprint, uid)
     text = _("Alibaba takes the key. From now on templates are made with the one that ends with %(hint)s.")
+    if settings.USE_SANDBOX:
+        text = _("The sandbox takes the key. From now on templates are made with the one that ends with %(hint)s.")
     messages.success(request, text % {"hint": stored.hint})
     return redirect("web:credential", slug=account.slug)
 
@@ -151,5 +155,6 @@ def _page(
         "is_refused": own is not None and own.check_result == Credential.Check.REFUSED,
         "trouble": hold.why if hold is not None and hold.is_own else None,
         "former": former.count(),
+        "sandbox_key": settings.DASHSCOPE_API_KEY if settings.USE_SANDBOX else "",
     }
     return render(request, "accounts/credential.html", context, status=status)

@@ -1,7 +1,7 @@
 """An account's quota in words: the notice near and at a limit, and the bars of the usage page."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -12,7 +12,7 @@ from accounts.models import Account, Membership
 from accounts.permissions import Permission, may
 from accounts.thresholds import FULL, NEAR, threshold_of
 from accounts.usage import Meter, Usage, usage_of
-from templategen.sizes import size_in_words
+from templategen.sizes import left_in_words, size_in_words
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,13 @@ class Notice:
 
 def bars_of(usage: Usage) -> list[Bar]:
     """Templates, seconds, storage."""
+    storage = _bar(_("Storage"), usage.storage, size_in_words)
+    if usage.storage.limit is not None:
+        storage = replace(storage, left=left_in_words(usage.storage.limit, usage.storage.used, usage.storage.held))
     return [
         _bar(_("Templates this month"), usage.templates, _number),
         _bar(_("Seconds of video this month"), usage.seconds, _number),
-        _bar(_("Storage"), usage.storage, size_in_words),
+        storage,
     ]
 
 

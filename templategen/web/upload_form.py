@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -19,6 +18,7 @@ from accounts.models import Account
 from templategen import actions
 from templategen.access import Permission, account_for
 from templategen.finding_texts import FindingText, describe
+from templategen.sizes import size_in_words
 from templategen.video.facts import Finding
 from templategen.video.limits import judge_size
 from templategen.video.probe import Probe, probe
@@ -77,7 +77,7 @@ def _text(request: HttpRequest, outcomes: list[Outcome]) -> str:
     """What is to be said of the request as a whole."""
     if spool.request_too_large(request):
         return _("All files of one form together may have up to %(limit)s. Send fewer at once.") % {
-            "limit": filesizeformat(spool.FORM_BYTES)
+            "limit": size_in_words(spool.FORM_BYTES)
         }
     if not outcomes:
         return _("No file came with the form. Choose a video first.")

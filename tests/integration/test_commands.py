@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 from oss2.models import CorsRule, LifecycleExpiration, LifecycleRule
 
 from accounts.first import make_first
-from accounts.models import Account, User
-from templategen import credential_status
+from accounts.models import Account, Quota, User
+from templategen import credential_status, restored
 from templategen.clients import build
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
 from templategen.management.commands import make_template
 from templategen.management.mending import storage_mend
 from templategen.models import ActionTemplate
+from templategen.pipeline_models import Lease
 from templategen.states import State
 from tests import running
 from tests.clips import make_clip
@@ -122,6 +124,14 @@ def test_the_doctor_warns_of_a_paused_credential_and_does_not_say_all_is_well(bu
     out = run("doctor")
     assert any(line.startswith("warn Pauses – paused: site (Arrearage") for line in out), out
     assert out[-1] == "Nothing fails; 2 warnings."
+
+
+def test_the_doctor_does_not_send_to_a_worker_that_would_refuse(bucket: Sandbox) -> None:
+    Lease.objects.create(name=restored.LEASE, owner=restored.BACKUP, until=timezone.now())
+    found = doctor()
+    assert found["exit"] == "1"
+    assert found["Worker"].startswith("FAIL")
+    assert "after_restore" in found["Worker"]
 
 
 def test_the_doctor_sends_to_setup_where_the_rules_are_missing(bucket: Sandbox) -> None:
@@ -256,6 +266,13 @@ def test_storage_that_is_away_is_said_so(product: Product, owner: User, clip: Pa
     with pytest.raises(CommandError, match="storage service") as refused:
         call_command("make_template", str(clip))
     assert refused.value.returncode == make_template.STORAGE
+
+
+def test_a_full_quota_has_a_status_of_its_own(product: Product, owner: User, clip: Path) -> None:
+    Quota.objects.create(account=Account.objects.get(), storage_bytes=1)
+    with pytest.raises(CommandError, match="storage is full") as refused:
+        call_command("make_template", str(clip))
+    assert refused.value.returncode == make_template.QUOTA
 
 
 def test_interrupting_the_wait_says_that_the_job_goes_on(

@@ -83,6 +83,23 @@ def test_a_key_that_alibaba_refuses_is_not_stored_and_not_put_back(web, account)
     assert not Credential.objects.exists()
 
 
+def test_where_the_sandbox_stands_in_the_page_says_whose_keys_work(web, account, settings):
+    settings.USE_SANDBOX = True
+    assert "It takes only keys of its own: <code>sk-sandbox</code>" in web.get(page_of(account)).content.decode()
+    refused = save(web, account, "sk-mistyped-123456").content.decode()
+    assert "The sandbox does not take this key" in refused
+    assert "InvalidApiKey" in refused
+    assert "The sandbox takes the key." in save(web, account).content.decode()
+    checked = web.post(reverse("web:check_credential", args=[account.slug]), follow=True).content.decode()
+    assert "The sandbox takes the key." in checked
+
+
+def test_with_alibaba_configured_the_page_names_no_sandbox(web, account, settings):
+    settings.USE_SANDBOX = False
+    assert "sk-sandbox" not in web.get(page_of(account)).content.decode()
+    assert "Alibaba takes the key." in save(web, account).content.decode()
+
+
 def test_a_refused_replacement_leaves_the_present_key_in_use(web, account):
     save(web, account)
     save(web, account, "sk-mistyped-123456")

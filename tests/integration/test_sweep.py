@@ -11,6 +11,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from templategen import actions, alarms, sweep
+from templategen.management.commands.sweep import _WORDS
 from templategen.models import ActionTemplate, Clip
 from templategen.states import State
 from tests.factories import make_template
@@ -171,10 +172,14 @@ def test_by_hand_it_says_what_it_did(product, account):
     make_template(account, State.SUBMITTING, claimed_at=timezone.now() - HOUR)
     printed = StringIO()
     call_command("sweep", stdout=printed)
-    assert "claims_given_back=1" in printed.getvalue().split()
+    assert "Templates put back into the line: 1" in printed.getvalue().splitlines()
     printed = StringIO()
     call_command("sweep", "--no-reconcile", stdout=printed)
-    assert printed.getvalue().strip() == "nothing to do"
+    assert printed.getvalue().strip() == "Nothing had to be done."
+
+
+def test_by_hand_there_are_words_for_each_step():
+    assert set(sweep._STEPS) | {"senders_found_gone", "unanswered_looked_for"} == set(_WORDS)
 
 
 def test_an_unfinished_upload_expires_with_its_parts(product, account, owner):

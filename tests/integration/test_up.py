@@ -36,7 +36,7 @@ def arguments(port: int, sandbox_port: int) -> list[str]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     data, port, sandbox_port = tmp_path_factory.mktemp("up"), free_port(), free_port()
-    with running(data, *arguments(port, sandbox_port)) as command:
+    with running(data, *arguments(port, sandbox_port), "--api-key", "sk-ours-0123456789=ours") as command:
         link = command.wait_for(r"Sign in here \(works once\): (\S+)")[1]
         yield Site(command, data, port, sandbox_port, link)
 
@@ -61,6 +61,13 @@ def test_the_sign_in_link_lets_in_once(site: Site) -> None:
 
 def test_every_line_says_whose_it_is(site: Site) -> None:
     assert all(re.match(r"(up|web|worker|sandbox) \| ", line) for line in site.command.lines), site.command.text
+
+
+def test_the_sandbox_takes_the_keys_that_it_was_started_with_and_the_sites_own(site: Site) -> None:
+    def status(key: str) -> int:
+        return get(site.sandbox_port, "/api/v1/tasks/", Authorization=f"Bearer {key}")[0]
+
+    assert [status("sk-sandbox"), status("sk-ours-0123456789"), status("sk-unknown")] == [200, 200, 401]
 
 
 def test_the_sandbox_takes_uploads_from_the_site_s_pages(site: Site) -> None:

@@ -15,6 +15,7 @@ function writer(unit, digits, display = "short") {
 
 const kilobytes = writer("kilobyte", 0);
 const megabytes = writer("megabyte", 1);
+const gigabytes = writer("gigabyte", 1);
 const kilobytesEachSecond = writer("kilobyte-per-second", 0);
 const megabytesEachSecond = writer("megabyte-per-second", 1);
 const seconds = writer("second", 0);
@@ -23,9 +24,12 @@ const share = new Intl.NumberFormat(language, { style: "percent", maximumFractio
 const MEGABYTE = 1e6;
 const MINUTE = 60;
 
-/** @param {number} count bytes, 10^6 to the megabyte, as the documented limit counts them */
+/** @param {number} count bytes, 10^6 to the megabyte, as the documented limit counts them (sizes.py writes them alike) */
 export function formatBytes(count) {
-  return count < MEGABYTE ? kilobytes.format(Math.ceil(count / 1e3)) : megabytes.format(count / MEGABYTE);
+  if (count < 999_500) {
+    return kilobytes.format(Math.max(Math.round(count / 1e3), count > 0 ? 1 : 0));
+  }
+  return count < 999_950_000 ? megabytes.format(count / MEGABYTE) : gigabytes.format(count / 1e9);
 }
 
 /** @param {number} rate bytes a second */

@@ -9,7 +9,6 @@ from typing import Any, TextIO
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,12 +19,13 @@ from templategen.error_texts import explain
 from templategen.finding_texts import describe
 from templategen.models import ActionTemplate
 from templategen.pipeline_models import Heartbeat
+from templategen.sizes import size_in_words
 from templategen.states import FOR_A_PERSON, State
 from templategen.video.facts import Finding
 from templategen.video.probe import probe
 from templategen.video.source import FileSource, SourceError
 
-USAGE, REFUSED, FAILED, STORAGE, INTERRUPTED = 2, 3, 4, 5, 130
+USAGE, REFUSED, FAILED, STORAGE, QUOTA, INTERRUPTED = 2, 3, 4, 5, 6, 130
 LOOK_EVERY_S = 0.5
 NO_WORKER_AFTER = timedelta(seconds=60)
 
@@ -36,7 +36,8 @@ class Command(BaseCommand):
     help = _(
         "Makes an action template of a video file. Prints the template ID alone on standard output once it is made "
         "(--wait); without --wait it ends after the upload and says where to look. Exit status: 0 done; 2 wrong "
-        "arguments; 3 the video breaks a limit; 4 Alibaba could not make it; 5 storage trouble; 130 interrupted."
+        "arguments; 3 the video breaks a limit; 4 Alibaba could not make it; 5 storage trouble; "
+        "6 the account's quota does not allow it; 130 interrupted."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -136,7 +137,7 @@ def _upload(account: Account, path: Path, name: str, line: "_ProgressLine") -> A
             def progress(sent: int) -> None:
                 line.show(
                     _("Uploading %(sent)s of %(size)s (%(percent)d %%)")
-                    % {"sent": filesizeformat(sent), "size": filesizeformat(size), "percent": sent * 100 // size}
+                    % {"sent": size_in_words(sent), "size": size_in_words(size), "percent": sent * 100 // size}
                 )
 
             return actions.upload_file(
@@ -144,6 +145,8 @@ def _upload(account: Account, path: Path, name: str, line: "_ProgressLine") -> A
             )
     except actions.RefusedError as problem:
         text, code = problem.text, REFUSED
+    except actions.QuotaError as problem:
+        text, code = problem.text, QUOTA
     except actions.ActionError as problem:
         text, code = problem.text, STORAGE
     except OSError as problem:

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -53,11 +53,24 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=_port, default=8000, help=_("The site's port (8000)."))
         parser.add_argument("--host", default="127.0.0.1", help=_("The site's address to listen on (127.0.0.1)."))
         parser.add_argument("--sandbox-port", type=_port, help=_("The sandbox's port (9000)."))
+        parser.add_argument(
+            "--api-key",
+            action="append",
+            default=[],
+            metavar="KEY=ACCOUNT",
+            help=_("One more API key that the sandbox takes, and whose it is; repeatable (docs/sandbox.md)."),
+        )
 
-    def handle(self, *, host: str, port: int, sandbox_port: int | None, **_options: Any) -> None:
+    def handle(
+        self, *, host: str, port: int, sandbox_port: int | None, api_key: Sequence[str], **_options: Any
+    ) -> None:
         """Run until asked to stop."""
         _use_addresses(host, port, sandbox_port)
         self.check()
+        if api_key and not settings.USE_SANDBOX:
+            raise CommandError(
+                _("--api-key is for the sandbox, and Alibaba is configured: no sandbox is started."), returncode=2
+            )
         log = CombinedLog(sys.stdout)
 
         def say(text: str) -> None:
@@ -68,7 +81,7 @@ class Command(BaseCommand):
         try:
             with data_lock(settings.DATA_DIR, settings.SITE_URL, settings.SANDBOX_URL):
                 _require_free_ports(host, port)
-                _Site(say, log, asked, host, port).run()
+                _Site(say, log, asked, host, port, api_keys=api_key).run()
         except LockedError as locked:
             raise CommandError(
                 _("Templategen already runs on this data (process %(pid)s), at %(address)s. Use that one, stop it "
@@ -87,11 +100,21 @@ class Command(BaseCommand):
 class _Site:
     """The children of one ``up``, from start to stop."""
 
-    def __init__(self, say: Callable[[str], None], log: CombinedLog, asked: AskedToStop, host: str, port: int) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        log: CombinedLog,
+        asked: AskedToStop,
+        host: str,
+        port: int,
+        *,
+        api_keys: Sequence[str],
+    ) -> None:
         self._say = say
         self._asked = asked
         self._host = host
         self._port = port
+        self._api_keys = api_keys
         self._supervisor = Supervisor(say, log)
 
     def run(self) -> None:
@@ -112,7 +135,7 @@ class _Site:
     def _start(self) -> None:
         self._say(_("Preparing the data in %(folder)s") % {"folder": settings.DATA_DIR})
         if settings.USE_SANDBOX:
-            self._supervisor.start(_sandbox())
+            self._supervisor.start(_sandbox(self._api_keys))
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         user = make_first()
@@ -267,12 +290,13 @@ def _answers(address: tuple[str, int], path: str) -> bool:
         connection.close()
 
 
-def _sandbox() -> Any:
+def _sandbox(api_keys: Sequence[str]) -> Any:
     host, port = _address(settings.SANDBOX_URL)
-    folder = str(settings.DATA_DIR / "sandbox")
-    return python(
-        "sandbox", "-m", "templategen.sandbox", "--host", host, "--port", str(port), "--data", folder, stop_seconds=5
-    )
+    arguments = ["--host", host, "--port", str(port), "--data", str(settings.DATA_DIR / "sandbox")]
+    # Told any key it takes no other: the site's own goes with them.
+    own = [f"{settings.DASHSCOPE_API_KEY}=sandbox"] if api_keys else []
+    arguments += [f"--api-key={key}" for key in (*own, *api_keys)]
+    return python("sandbox", "-m", "templategen.sandbox", *arguments, stop_seconds=5)
 
 
 def _web(host: str, port: int) -> Any:
