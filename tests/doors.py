@@ -93,10 +93,10 @@ DOORS: dict[str, list[Door]] = {
     # The last owner cannot.
     "accounts:leave": [Door(LOOKS), _post("in 404 302 302 409 404 409")],
     "accounts:tokens": [
-        Door("in 404 403 403 200 404 403"),
-        _post("in 404 403 403 201 404 403", body={"name": "For the shop"}),
+        Door("in 404 403 403 200 404 200"),
+        _post(OWNS, body={"name": "For the shop"}),
     ],
-    "accounts:revoke_token": [_post(OWNS, about="token")],
+    "accounts:revoke_token": [_post("in 404 403 403 302 404 302", about="token")],
 }  # fmt: skip
 
 # No account in the address: what is answered to GET, whatever role one has somewhere. The staff's is in no account.

@@ -60,7 +60,8 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
         hold = hold_of(account)
         parts += _outlooks_anew(request, account, since, shown, hold)
         if (hold.mark if hold else "") != shown.hold:
-            parts.append(render_to_string("web/_hold.html", {**hold_context(hold), "oob": True}, request))
+            told = {"account": account, **hold_context(hold), "oob": True}
+            parts.append(render_to_string("web/_hold.html", told, request))
             news += filter(None, [hold_news(shown.hold, hold)])
     response = HttpResponse("".join(parts))
     response["Cache-Control"] = "no-store"
