@@ -89,8 +89,8 @@ class NewPasswordForm(PasswordForm):
     """The first password of a user who is made right then: pass an unsaved one, and never call ``save``."""
 
 
-class FinishSignUpForm(PasswordForm):
-    """The same, with the name of their account."""
+class AccountForm(forms.Form):
+    """What a new account is called."""
 
     account_name = OneLine(
         label=_("Name of your account"),
@@ -98,5 +98,9 @@ class FinishSignUpForm(PasswordForm):
         max_length=100,
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
+
+
+class FinishSignUpForm(AccountForm, PasswordForm):
+    """A first password, with the name of their account."""
 
     field_order = ["account_name", "new_password1", "new_password2"]

@@ -106,6 +106,8 @@ WITHOUT_ACCOUNT: dict[str, str] = {
     # A GET changes nothing and leads home.
     "set_language": "302 302 302",
     "web:home": "in 302 200",
+    # Where the site is open to everybody 200.
+    "accounts:new_account": "in 403 403",
     "accounts:sign_in": "200 302 302",
     "accounts:sign_in_link": "302 302 302",
     "accounts:sign_in_link_gone": "410 410 410",

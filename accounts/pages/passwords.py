@@ -15,6 +15,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from accounts import lockout
 from accounts.forms import ResetForm
 from accounts.models import User
 from accounts.pages.secret_addresses import leads_on
@@ -66,8 +67,9 @@ class PasswordResetConfirm(auth.PasswordResetConfirmView):
     success_url = reverse_lazy("accounts:sign_in")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Say that it is done, on the sign-in page."""
+        """Say that it is done, on the sign-in page, which is open to them again."""
         response = super().form_valid(form)
+        lockout.forgive(form.user)
         messages.success(self.request, _("Your new password is set. Sign in with it."))
         return response
 

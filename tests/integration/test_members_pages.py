@@ -274,6 +274,24 @@ def test_signing_up_proves_the_address_and_makes_an_account(mails: Mails, is_ope
     assert Client().get(path, follow=True).status_code == 410
 
 
+@pytest.mark.parametrize("is_member", [True, False])
+def test_who_is_known_makes_an_account_of_their_own(web: Client, is_open: None, owner: User, is_member: bool) -> None:
+    if not is_member:
+        Membership.objects.filter(user=owner).delete()
+    door = "/account/" if is_member else "/"
+    assert 'href="/account/new/"' in text(web.get(door))
+    assert web.post("/account/new/", {"account_name": " "}).status_code == 422
+    made = web.post("/account/new/", {"account_name": "My own"}, follow=True)
+    assert "My own is yours." in text(made)
+    assert Membership.objects.get(user=owner, account__name="My own").role == Role.OWNER
+
+
+def test_where_people_are_invited_nobody_makes_an_account(web: Client) -> None:
+    assert "/account/new/" not in text(web.get("/account/"))
+    assert web.post("/account/new/", {"account_name": "My own"}).status_code == 403
+    assert Account.objects.count() == 1
+
+
 def test_signing_up_does_not_tell_whether_an_address_is_known(mails: Mails, is_open: None, owner: User) -> None:
     known = Client().post("/sign-up/", {"email": owner.email}, follow=True)
     unknown = Client().post("/sign-up/", {"email": "new@example.com"}, follow=True)

@@ -234,6 +234,21 @@ def test_a_forgotten_password_is_reset_by_mail_even_if_there_was_none(
     assert Client().get(link, follow=True).status_code == 410
 
 
+def test_a_password_reset_by_mail_ends_the_lock_of_that_user_only(client: Client, mails, owner: User) -> None:
+    make_person("other@example.com")
+    for email in (owner.email, "other@example.com"):
+        for _try in range(5):
+            answer = sign_in(client, email, "wrong")
+        assert answer.status_code == 429
+    client.post(reverse("accounts:password_reset"), {"email": owner.email})
+    link = re.search(r"http\S+", mails()[0].body).group().removeprefix("http://127.0.0.1:8000")
+    form = client.get(link, follow=True)
+    client.post(form.redirect_chain[-1][0], {"new_password1": NEW, "new_password2": NEW})
+    assert sign_in(Client(), "other@example.com").status_code == 429
+    sign_in(client, owner.email, NEW)
+    assert is_in(client)
+
+
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(client: Client, mails, owner: User) -> None:
     known = client.post(reverse("accounts:password_reset"), {"email": owner.email}, follow=True)
     assert (len(queued_packages()), mail.outbox) == (1, [])
