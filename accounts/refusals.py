@@ -59,6 +59,7 @@ def _texts() -> dict[str, str]:
         "mail": _("Too many mails were asked for."),
         "mail_to": _("Too many mails to this address were asked for."),
         "invite": _("Too many invitations were sent in a short time."),
+        "account": _("Too many accounts were made in a short time."),
         "credential": _("Too many API keys were checked in a short time."),
         "precheck": _("Too many videos were chosen in a short time."),
         "upload": _("Too many uploads were begun in a short time."),

@@ -219,6 +219,25 @@ def test_a_weak_password_is_refused_with_the_reason(client: Client, owner: User,
     assert "errorlist" in answer.content.decode()
 
 
+def test_what_is_wrong_with_a_password_stands_below_it(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    words = {"old_password": PASSWORD, "new_password1": "short", "new_password2": "other"}
+    form = client.post(reverse("accounts:password_change"), words).context["form"]
+    assert "too short" in str(form.errors["new_password1"])
+    assert "match" in str(form.errors["new_password2"])
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_other_browsers_are_named_only_where_there_were_some(client: Client, owner: User, others: int) -> None:
+    client.force_login(owner)
+    for _each in range(others):
+        Client().force_login(owner)
+    words = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    page = client.post(reverse("accounts:password_change"), words, follow=True).content.decode()
+    assert "Your password is set." in page
+    assert ("Other browsers have been signed out." in page) == bool(others)
+
+
 @pytest.mark.parametrize("password", [PASSWORD, None])
 def test_a_forgotten_password_is_reset_by_mail_even_if_there_was_none(
     client: Client, mails, password: str | None
