@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 
+from accounts import history
 from accounts.models import Account, Membership, Role, User
 from accounts.permissions import WHILE_SUSPENDED, Permission, allowed, may
 
@@ -60,6 +61,14 @@ def what_one_may(request: HttpRequest) -> dict[str, bool]:
     return {} if membership is None else {permission.value: True for permission in allowed(membership)}
 
 
+def suspended_because(request: HttpRequest) -> str:
+    """The administrators' reason, for who reads the account's history; empty for others and where nothing is said."""
+    membership: Membership | None = getattr(request, "membership", None)
+    if membership is None or not may(membership, Permission.HISTORY):
+        return ""
+    return history.reason_of_suspension(membership.account)
+
+
 def remember(user: User, account: Account) -> None:
     """The door leads here next time. Written only when it is another one."""
     if user.last_account_id != account.pk:
@@ -89,6 +98,9 @@ def _role_text(membership: Membership, permission: Permission) -> str:
             "restore. An owner can give you another role: %(owners)s."
         ),
         Permission.MANAGE: _(
+            "Your role in %(account)s is %(role)s, and only owners manage its members and keys. Ask one: %(owners)s."
+        ),
+        Permission.REVOKE: _(
             "Your role in %(account)s is %(role)s, and only owners manage its members and keys. Ask one: %(owners)s."
         ),
         Permission.USAGE: _(

@@ -5,10 +5,12 @@ The admin site's pages call these, and write the same into the admin's own log.
 
 from dataclasses import dataclass, fields
 
+from django.conf import settings
 from django.db import models, transaction
 
 from accounts import history, ledger, members
 from accounts.models import Account, AccountEvent, Membership, Quota, Role, User
+from accounts.queue import ring
 
 Kind = AccountEvent.Kind
 
@@ -42,6 +44,13 @@ def _set_status(account: Account, status: Account.Status, kind: AccountEvent.Kin
         done = Account.objects.filter(pk=account.pk).exclude(status=status).update(status=status)
         if done:
             history.note(account, kind, by=by, reason=reason)
+            ring(
+                "mail_status",
+                account_pk=account.pk,
+                status=status.value,
+                reason=reason,
+                language=settings.LANGUAGE_CODE,
+            )
     return bool(done)
 
 

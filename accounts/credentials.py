@@ -35,6 +35,19 @@ def secret_of(credential: Credential) -> str:
         raise UnreadableError(credential.pk) from problem
 
 
+def sealed(text: str) -> str:
+    """Any other secret text for a short stay in the database, where nobody is to read it."""
+    return _fernet().encrypt(text.encode()).decode()
+
+
+def unsealed(text: str, *, seconds: int) -> str:
+    """What was sealed; empty for what is not, or longer ago than ``seconds``."""
+    try:
+        return _fernet().decrypt(text.encode(), ttl=seconds).decode()
+    except InvalidToken:
+        return ""
+
+
 def is_readable(credential: Credential) -> bool:
     """Whether one of CREDENTIAL_KEYS opens it."""
     try:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
@@ -85,12 +85,24 @@ class TokenForm(forms.Form):
     name = OneLine(label=_("What is it for?"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
 
-class NewPasswordForm(PasswordForm):
+class ChoosePasswordForm(PasswordForm):
+    """A new password; what is wrong with it stands below it, not below its repetition."""
+
+    def validate_password_for_user(self, user: User, password_field_name: str = "") -> None:
+        """Django looks at the repetition, which a wrong one has lost."""
+        super().validate_password_for_user(user, "new_password1")
+
+
+class ChangePasswordForm(ChoosePasswordForm, PasswordChangeForm):
+    """The same, for who knows the old one."""
+
+
+class NewPasswordForm(ChoosePasswordForm):
     """The first password of a user who is made right then: pass an unsaved one, and never call ``save``."""
 
 
-class FinishSignUpForm(PasswordForm):
-    """The same, with the name of their account."""
+class AccountForm(forms.Form):
+    """What a new account is called."""
 
     account_name = OneLine(
         label=_("Name of your account"),
@@ -98,5 +110,9 @@ class FinishSignUpForm(PasswordForm):
         max_length=100,
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
+
+
+class FinishSignUpForm(AccountForm, ChoosePasswordForm):
+    """A first password, with the name of their account."""
 
     field_order = ["account_name", "new_password1", "new_password2"]

@@ -44,6 +44,14 @@ def latest(account: Account) -> list[AccountEvent]:
     return list(AccountEvent.objects.filter(account=account).order_by("-pk")[:SHOWN])
 
 
+def reason_of_suspension(account: Account) -> str:
+    """What the site's administrators gave as their reason; empty where it is not suspended, or nothing was said."""
+    if account.status != Account.Status.SUSPENDED:
+        return ""
+    events = AccountEvent.objects.filter(account=account, kind=AccountEvent.Kind.SUSPENDED)
+    return events.order_by("-pk").values_list("reason", flat=True).first() or ""
+
+
 def names_in(account_id: int) -> Callable[[User | None], str]:
     """How the account's members see who did something: the address, the site's administrators, or nothing."""
     staff = set(

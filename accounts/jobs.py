@@ -16,7 +16,8 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from accounts import members, sign_up
-from accounts.models import Invitation, User
+from accounts.models import Account, Invitation, User
+from accounts.thresholds import owners_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,18 @@ def mail_sign_up(*, email: str, language: str) -> None:
         )
         return
     _send("sign_up", email, language, link=_address("accounts:sign_up_link", sign_up.token_for(email)))
+
+
+def mail_status(*, account_pk: int, status: str, reason: str, language: str) -> None:
+    """Tell the owners that their account was suspended, or that it goes on; nothing where it changed back meanwhile."""
+    account = Account.objects.filter(pk=account_pk, status=status).first()
+    if account is None:
+        logger.info("change of an account's status not mailed: changed meanwhile", extra={"account": account_pk})
+        return
+    name = "suspended" if status == Account.Status.SUSPENDED else "reactivated"
+    members_page = _address("accounts:members", account.slug)
+    for email in owners_of(account.pk).values_list("email", flat=True):
+        _send(name, email, language, account=account, reason=reason, members_page=members_page)
 
 
 def _address(name: str, *arguments: str) -> str:

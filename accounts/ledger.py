@@ -136,6 +136,20 @@ def hold(account_id: int, reference: str, *, milliseconds: int, by: User | None 
             raise
 
 
+def require_room(account_id: int, *, milliseconds: int) -> None:
+    """Whether one more template of that length could be held now; nothing is held. Raises OverLimitError."""
+    limits = limits_of(account_id)
+    if limits.templates is None and limits.seconds is None:
+        return
+    month = month_of(timezone.now())
+    usage = UsageMonth.objects.filter(account_id=account_id, month=month).first() or UsageMonth()
+    templates, seconds = limits.templates, limits.seconds
+    if templates is not None and usage.templates_held + usage.templates_used >= templates + usage.templates_granted:
+        raise OverLimitError(What.TEMPLATES, templates + usage.templates_granted)
+    if seconds is not None and usage.ms_held + usage.ms_used + milliseconds > seconds * 1000 + usage.ms_granted:
+        raise OverLimitError(What.SECONDS, seconds + usage.ms_granted // 1000)
+
+
 def settle(account_id: int, reference: str, *, milliseconds: int) -> None:
     """The template was made and billed: what was held becomes used, at the billed length.
 

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.addresses import counted_address
+from accounts.models import User
 from accounts.refusals import too_many
 
 
@@ -35,6 +36,14 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no 
         """Who has signed in has nothing to fear for that user; the address' other failures stay counted."""
         of_user, _of_address = self.filter_user_attempts(request, credentials)
         return int(of_user.delete()[0])
+
+
+def forgive(user: User) -> None:
+    """Who has proved their address and set a new password has nothing to fear of earlier wrong ones.
+
+    Other users' wrong passwords from the same network address stay counted.
+    """
+    AccessAttempt.objects.filter(username=user.email.lower()).delete()
 
 
 def username(_request: HttpRequest, credentials: dict[str, Any] | None) -> str:

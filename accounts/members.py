@@ -44,10 +44,20 @@ def open_account(email: str, password: str, *, name: str) -> Membership:
     """A new user with a new account of which they are the owner. Raises MembersError (KNOWN)."""
     with transaction.atomic():
         user = _new_user(email, password)
-        account = Account.objects.create(name=name, slug=_new_slug(name))
-        membership = Membership.objects.create(user=user, account=account, role=Role.OWNER)
-        history.note(account, Kind.ACCOUNT_MADE, by=user, about=name)
-        return membership
+        return _new_account(user, name)
+
+
+def open_further_account(user: User, *, name: str) -> Membership:
+    """The same for who is known here already: as a member of others' accounts, or of none."""
+    with transaction.atomic():
+        return _new_account(user, name)
+
+
+def _new_account(user: User, name: str) -> Membership:
+    account = Account.objects.create(name=name, slug=_new_slug(name))
+    membership = Membership.objects.create(user=user, account=account, role=Role.OWNER)
+    history.note(account, Kind.ACCOUNT_MADE, by=user, about=name)
+    return membership
 
 
 def _new_user(email: str, password: str) -> User:

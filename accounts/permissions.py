@@ -18,6 +18,10 @@ class Permission(StrEnum):
     MANAGE = "manage"
     # What was used, by whom, what it cost.
     USAGE = "usage"
+    # Who did what in it, and why.
+    HISTORY = "history"
+    # See its API tokens, and take them back.
+    REVOKE = "revoke"
 
 
 TABLE: dict[Permission, frozenset[Role]] = {
@@ -26,10 +30,12 @@ TABLE: dict[Permission, frozenset[Role]] = {
     Permission.CHANGE: frozenset({Role.OWNER, Role.EDITOR}),
     Permission.MANAGE: frozenset({Role.OWNER}),
     Permission.USAGE: frozenset({Role.OWNER}),
+    Permission.HISTORY: frozenset({Role.OWNER}),
+    Permission.REVOKE: frozenset({Role.OWNER}),
 }
 
-# What the members of a suspended account keep.
-WHILE_SUSPENDED = frozenset({Permission.LOOK, Permission.USAGE})
+# What the members of a suspended account keep: looking, and closing a door that stands open to a program.
+WHILE_SUSPENDED = frozenset({Permission.LOOK, Permission.USAGE, Permission.HISTORY, Permission.REVOKE})
 
 
 def may(membership: Membership, permission: Permission) -> bool:

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.limits import TooManyError
 from accounts.middleware import wants_json
 
 STATUS = 429
@@ -14,7 +15,7 @@ STATUS = 429
 
 def too_many(request: HttpRequest, name: str, seconds: int) -> HttpResponse:
     """``name`` is the limit's: what was too much. Come back in ``seconds``."""
-    what = _texts().get(name) or _("That was too often in a short time.")
+    what = _what(name)
     text = f"{what} {_come_back(seconds)}"
     answer: HttpResponse
     if wants_json(request):
@@ -28,6 +29,15 @@ def too_many(request: HttpRequest, name: str, seconds: int) -> HttpResponse:
     answer["Retry-After"] = str(seconds)
     answer["Cache-Control"] = "no-store"
     return answer
+
+
+def words(problem: TooManyError) -> str:
+    """What was too much, and when to come back: for a form that stays on its page."""
+    return f"{_what(problem.name)} {_come_back(problem.seconds)}"
+
+
+def _what(name: str) -> str:
+    return _texts().get(name) or _("That was too often in a short time.")
 
 
 def _come_back(seconds: int) -> str:
@@ -49,6 +59,7 @@ def _texts() -> dict[str, str]:
         "mail": _("Too many mails were asked for."),
         "mail_to": _("Too many mails to this address were asked for."),
         "invite": _("Too many invitations were sent in a short time."),
+        "account": _("Too many accounts were made in a short time."),
         "credential": _("Too many API keys were checked in a short time."),
         "precheck": _("Too many videos were chosen in a short time."),
         "upload": _("Too many uploads were begun in a short time."),

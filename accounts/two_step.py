@@ -29,6 +29,8 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _GROUPS, _IN_GROUP = 4, 4
 # Codes of digits are the app's; one may type a space between them.
 _DIGITS = 6
+# So many wrong codes in a row cost no wait: one is easily typed wrong, or just over.
+_FORGIVEN = 1
 # In a session: its user had no second step when it began, and whatever turns it on ends the session.
 CHECKED_KEY = "two_step_checked"
 
@@ -147,6 +149,9 @@ def _fits(device: TOTPDevice, code: str) -> bool:
         if mine is None:
             return False
         allowed, why = mine.verify_is_allowed()
+        if not allowed and mine.throttling_failure_count <= _FORGIVEN:
+            # django-otp looks again: for it there was no failure yet, but the next one still counts as one more.
+            mine.throttling_failure_timestamp, allowed = None, True
         if allowed:
             return bool(mine.verify_token(plain))
     wait = (why["locked_until"] - timezone.now()).total_seconds()

@@ -18,6 +18,7 @@ urlpatterns = [
     path("invitation/", invitation.invitation, name="invitation"),
     path("invitation/<str:token>/", invitation.invitation_link, name="invitation_link"),
     path("account/", own.account, name="account"),
+    path("account/new/", sign_up.further, name="new_account"),
     path("account/password/", passwords.PasswordChange.as_view(), name="password_change"),
     path("account/two-step/", two_step.two_step_page, name="two_step"),
     path("account/two-step/codes/", two_step.new_codes, name="two_step_codes"),

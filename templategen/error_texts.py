@@ -77,8 +77,8 @@ _BY_CODE: dict[str, ErrorText] = {
         _("The video is good, but the account has used up what it may make this month."),
         _("What was made, what waits and what is being made counts; the limits begin anew with the next month."),
         _(
-            "Try again then, or once an owner of the account or the site's administrator has made room. Nothing is "
-            "uploaded or checked a second time."
+            "Try again then, or once the site's administrators have made room: ask them. Nothing is uploaded or "
+            "checked a second time."
         ),
     ),
     "suspended": ErrorText(

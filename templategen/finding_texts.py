@@ -127,6 +127,11 @@ def _pixels(value: float) -> str:
     return _("%(number)s px") % {"number": _number(value, 0)}
 
 
+def frame_rate(value: float) -> str:
+    """Frames a second, as the findings say it."""
+    return _fps(value)
+
+
 def _fps(value: float) -> str:
     return _("%(number)s fps") % {"number": _number(value, 3)}
 

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
+
 from templategen.redact import redact, redact_within
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request", "server_time"}
@@ -43,6 +45,16 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
             fields[name] = value
     fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
     return fields
+
+
+class RefusalsFilter(logging.Filter):
+    """A refusal was meant: where in our code it was said is no news."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Every line passes; one of a refusal without its traceback."""
+        if record.exc_info and isinstance(record.exc_info[1], PermissionDenied):
+            record.exc_info = None
+        return True
 
 
 class _Formatter(logging.Formatter):

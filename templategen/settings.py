@@ -289,6 +289,7 @@ LIMITS: dict[str, str] = {
     "mail": env.str("LIMIT_MAIL", default="20/3600"),
     "mail_to": env.str("LIMIT_MAIL_TO", default="5/3600"),
     "invite": env.str("LIMIT_INVITE", default="60/3600"),
+    "account": env.str("LIMIT_ACCOUNT", default="3/86400"),
     "credential": env.str("LIMIT_CREDENTIAL", default="30/3600"),
     "link": env.str("LIMIT_LINK", default="60/900"),
     "code": env.str("LIMIT_CODE", default="20/3600"),
@@ -304,6 +305,7 @@ LIMITED_VIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "accounts:password_reset": _mails,
     "accounts:sign_up": _mails,
     # The mail's address too, once it is known that they may (accounts/pages/members.py).
+    "accounts:new_account": (("POST", "account", "person"),),
     "accounts:invite": (("POST", "invite", "person"),),
     "accounts:invite_again": (("POST", "invite", "person"),),
     # Each is a call to Alibaba, with any key that one likes.
@@ -461,12 +463,15 @@ LOGGING = {
         "text": {"()": "templategen.logs.FieldsFormatter", "secrets": SECRETS},
         "json": {"()": "templategen.logs.JsonFormatter", "secrets": SECRETS},
     },
+    "filters": {"refusals": {"()": "templategen.logs.RefusalsFilter"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json" if LOG_FORMAT == "json" else "text"}
     },
     "root": {"handlers": ["console"], "level": env.choice("LOG_LEVEL", _LEVELS, default="INFO")},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # What it refuses is a line, not a traceback.
+        "django.request": {"filters": ["refusals"]},
         "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
         "oss2": {"level": "WARNING"},
         # Ours says what is worth saying (accounts/sign_ins.py).

@@ -93,10 +93,10 @@ DOORS: dict[str, list[Door]] = {
     # The last owner cannot.
     "accounts:leave": [Door(LOOKS), _post("in 404 302 302 409 404 409")],
     "accounts:tokens": [
-        Door("in 404 403 403 200 404 403"),
-        _post("in 404 403 403 201 404 403", body={"name": "For the shop"}),
+        Door("in 404 403 403 200 404 200"),
+        _post(OWNS, body={"name": "For the shop"}),
     ],
-    "accounts:revoke_token": [_post(OWNS, about="token")],
+    "accounts:revoke_token": [_post("in 404 403 403 302 404 302", about="token")],
 }  # fmt: skip
 
 # No account in the address: what is answered to GET, whatever role one has somewhere. The staff's is in no account.
@@ -106,6 +106,8 @@ WITHOUT_ACCOUNT: dict[str, str] = {
     # A GET changes nothing and leads home.
     "set_language": "302 302 302",
     "web:home": "in 302 200",
+    # Where the site is open to everybody 200.
+    "accounts:new_account": "in 403 403",
     "accounts:sign_in": "200 302 302",
     "accounts:sign_in_link": "302 302 302",
     "accounts:sign_in_link_gone": "410 410 410",

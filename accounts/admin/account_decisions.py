@@ -8,7 +8,7 @@ from django import forms
 from django.contrib.admin.models import DELETION
 from django.contrib.admin.utils import label_for_field
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from accounts import administration, tokens, usage
 from accounts.admin.decisions import Decision, ReasonForm, RefusedError, new_token
@@ -91,8 +91,13 @@ def _grant(account: Account, by: User, given: dict[str, Any]) -> str:
     templates, seconds = given["templates"] or 0, given["seconds"] or 0
     reference = f"{given['token']}:{account.pk}"
     done = administration.grant(account, reference, templates=templates, seconds=seconds, by=by, reason=given["reason"])
-    told = _("Granted for this month: %(templates)d templates, %(seconds)d seconds.")
-    return told % {"templates": templates, "seconds": seconds} if done else ""
+    parts = []
+    if templates:
+        parts.append(ngettext("%(count)d template", "%(count)d templates", templates) % {"count": templates})
+    if seconds:
+        parts.append(ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds})
+    told = _("Granted for this month: %(what)s.") % {"what": pgettext("between parts", ", ").join(parts)}
+    return told if done else ""
 
 
 def _set_limits(account: Account, by: User, given: dict[str, Any]) -> str:

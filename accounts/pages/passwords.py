@@ -6,7 +6,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
@@ -15,8 +14,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from accounts.forms import ResetForm
+from accounts import lockout, sessions
+from accounts.forms import ChangePasswordForm, ChoosePasswordForm, ResetForm
 from accounts.models import User
+from accounts.pages.person import person
 from accounts.pages.secret_addresses import leads_on
 from accounts.queue import ring
 
@@ -30,12 +31,14 @@ class PasswordChange(auth.PasswordChangeView):
     def get_form_class(self) -> Any:
         """Who has no password is not asked for it."""
         user = self.request.user
-        return PasswordChangeForm if isinstance(user, User) and user.has_usable_password() else SetPasswordForm
+        return ChangePasswordForm if isinstance(user, User) and user.has_usable_password() else ChoosePasswordForm
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Say that it is done; other browsers of this user are signed out."""
+        ended = sessions.end_all(person(self.request), but=self.request.session.session_key)
         response = super().form_valid(form)
-        messages.success(self.request, _("Your password is set. Other browsers have been signed out."))
+        others = _("Your password is set. Other browsers have been signed out.")
+        messages.success(self.request, others if ended else _("Your password is set."))
         return response
 
 
@@ -63,11 +66,13 @@ class PasswordResetConfirm(auth.PasswordResetConfirmView):
     """Choose a new password, by the link in the mail."""
 
     template_name = "accounts/reset_confirm.html"
+    form_class = ChoosePasswordForm
     success_url = reverse_lazy("accounts:sign_in")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Say that it is done, on the sign-in page."""
+        """Say that it is done, on the sign-in page, which is open to them again."""
         response = super().form_valid(form)
+        lockout.forgive(form.user)
         messages.success(self.request, _("Your new password is set. Sign in with it."))
         return response
 

@@ -10,9 +10,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import members, sign_up
-from accounts.forms import FinishSignUpForm, SignUpForm
+from accounts.forms import AccountForm, FinishSignUpForm, SignUpForm
 from accounts.members import MembersError
 from accounts.models import User
+from accounts.pages.person import person
 from accounts.pages.secret_addresses import leads_on
 from accounts.pages.sign_in import let_in
 
@@ -78,6 +79,20 @@ def finish(request: HttpRequest) -> HttpResponse:
     let_in(request, membership.user)
     request.session.pop(_KEY, None)
     messages.success(request, _("Welcome. %(account)s is yours.") % {"account": name})
+    return redirect(f"/a/{membership.account.slug}/")
+
+
+@require_http_methods(["GET", "POST"])
+def further(request: HttpRequest) -> HttpResponse:
+    """An account of one's own, for who is signed in; 403 where people are invited."""
+    if not sign_up.is_open():
+        return _closed(request)
+    form = AccountForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        status = 422 if request.method == "POST" else 200
+        return render(request, "accounts/new_account.html", {"form": form}, status=status)
+    membership = members.open_further_account(person(request), name=form.cleaned_data["account_name"])
+    messages.success(request, _("Welcome. %(account)s is yours.") % {"account": membership.account.name})
     return redirect(f"/a/{membership.account.slug}/")
 
 

@@ -1,6 +1,8 @@
 """Two-step sign-in: the code at the door, and the page where one turns it on and off."""
 
 from base64 import b32encode
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import segno
 from django import forms
@@ -20,6 +22,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import limits, two_step
 from accounts.models import User
 from accounts.pages.person import person
+from accounts.refusals import words
+
+Given = TypeVar("Given")
 
 
 class CodeForm(forms.Form):
@@ -30,6 +35,14 @@ class CodeForm(forms.Form):
         max_length=40,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "off", "spellcheck": "false"}),
     )
+
+    # Seconds until another try is worth it; 0: at once.
+    wait = 0
+
+    def put_off(self, problem: limits.TooManyError, field: str = "code") -> None:
+        """Too often: said at the field, for what was asked for stays to be done."""
+        self.wait = problem.seconds
+        self.add_error(field, words(problem))
 
 
 class TurnOnForm(CodeForm):
@@ -49,9 +62,13 @@ class TurnOnForm(CodeForm):
             del self.fields["password"]
 
     def clean_password(self) -> str:
-        """Counted like codes. Raises limits.TooManyError."""
+        """Counted like codes."""
         password = str(self.cleaned_data["password"])
-        limits.take("code", f"user {self.user.pk}")
+        try:
+            limits.take("code", f"user {self.user.pk}")
+        except limits.TooManyError as problem:
+            self.wait = problem.seconds
+            raise forms.ValidationError(words(problem)) from problem
         if not self.user.check_password(password):
             raise forms.ValidationError(_("This is not your password."))
         return password
@@ -70,15 +87,13 @@ def code(request: HttpRequest) -> HttpResponse:
     if user is None:
         return redirect(settings.LOGIN_REDIRECT_URL)
     form = CodeForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        if two_step.pass_second_step(request, user, form.cleaned_data["code"]):
-            left = two_step.codes_left(user)
-            if left <= two_step.FEW_CODES:
-                messages.warning(request, _("You have %(left)d recovery codes left.") % {"left": left})
-            return redirect(_next(request))
-        form.add_error("code", _no_fit())
-    status = 422 if request.method == "POST" else 200
-    return render(request, "accounts/two_step_code.html", {"form": form, "next": _next(request)}, status=status)
+    is_given = request.method == "POST" and form.is_valid()
+    if is_given and _try(form, lambda given: two_step.pass_second_step(request, user, given)):
+        left = two_step.codes_left(user)
+        if left <= two_step.FEW_CODES:
+            messages.warning(request, _("You have %(left)d recovery codes left.") % {"left": left})
+        return redirect(_next(request))
+    return _answer(request, "accounts/two_step_code.html", {"form": form, "next": _next(request)})
 
 
 # --- Turning it on and off ---
@@ -94,10 +109,9 @@ def two_step_page(request: HttpRequest) -> HttpResponse:
         return _on(request, user, CodeForm())
     form = TurnOnForm(user, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        codes = two_step.turn_on(request, user, form.cleaned_data["code"])
+        codes = _try(form, lambda code: two_step.turn_on(request, user, code))
         if codes:
-            return _on(request, user, CodeForm(), codes=codes, status=201)
-        form.add_error("code", _no_fit())
+            return _on(request, user, CodeForm(), codes=codes)
     device = two_step.begun_device(user)
     context = {
         "form": form,
@@ -106,7 +120,7 @@ def two_step_page(request: HttpRequest) -> HttpResponse:
         "is_required": two_step.is_required(user),
         "next": _next(request),
     }
-    return render(request, "accounts/two_step_off.html", context, status=422 if request.method == "POST" else 200)
+    return _answer(request, "accounts/two_step_off.html", context)
 
 
 @sensitive_post_parameters()
@@ -117,8 +131,8 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     user = person(request)
     form = _checked(request, user)
     if form.errors:
-        return _on(request, user, form, status=422)
-    return _on(request, user, CodeForm(), codes=two_step.new_codes(user), status=201)
+        return _on(request, user, form)
+    return _on(request, user, CodeForm(), codes=two_step.new_codes(user))
 
 
 @sensitive_post_parameters()
@@ -132,23 +146,44 @@ def turn_off(request: HttpRequest) -> HttpResponse:
         return redirect("accounts:two_step")
     form = _checked(request, user)
     if form.errors:
-        return _on(request, user, form, status=422)
+        return _on(request, user, form)
     two_step.turn_off(user)
     messages.success(request, _("Two-step sign-in is off."))
     return redirect("accounts:account")
 
 
 def _checked(request: HttpRequest, user: User) -> CodeForm:
-    """The form; with an error where the code does not fit. Raises limits.TooManyError."""
+    """The form; with an error where the code does not fit."""
     form = CodeForm(request.POST)
-    if form.is_valid() and not two_step.give_code(user, form.cleaned_data["code"]):
-        form.add_error("code", _no_fit())
+    if form.is_valid():
+        _try(form, lambda code: two_step.give_code(user, code))
     return form
 
 
-def _on(
-    request: HttpRequest, user: User, form: CodeForm, *, codes: list[str] | None = None, status: int = 200
-) -> HttpResponse:
+def _try(form: CodeForm, step: Callable[[str], Given]) -> Given | None:
+    """What the form's code gives; nothing, with an error in the form, where it does not fit or comes too often."""
+    try:
+        given = step(form.cleaned_data["code"])
+    except limits.TooManyError as problem:
+        form.put_off(problem)
+        return None
+    if not given:
+        form.add_error("code", _no_fit())
+    return given
+
+
+def _answer(request: HttpRequest, page: str, context: dict[str, Any]) -> HttpResponse:
+    """The page with its form: 422 where something in it is wrong, 429 where it is only too early."""
+    form: CodeForm = context["form"]
+    refused = 422 if request.method == "POST" else 200
+    status = 429 if form.wait else 201 if context.get("codes") else refused
+    response = render(request, page, context, status=status)
+    if form.wait:
+        response["Retry-After"] = str(form.wait)
+    return response
+
+
+def _on(request: HttpRequest, user: User, form: CodeForm, *, codes: list[str] | None = None) -> HttpResponse:
     if not two_step.is_on(user):
         return redirect("accounts:two_step")
     context = {
@@ -159,7 +194,7 @@ def _on(
         "is_required": two_step.is_required(user),
         "next": _next(request),
     }
-    return render(request, "accounts/two_step_on.html", context, status=status)
+    return _answer(request, "accounts/two_step_on.html", context)
 
 
 def _no_fit() -> str:

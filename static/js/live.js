@@ -24,6 +24,8 @@ export function sparePolling() {
     // Read from the page at this moment: cards are swapped by other requests too.
     event.detail.parameters.t = [...document.querySelectorAll("[data-live]")].map(shownBy);
     event.detail.parameters.hold = document.getElementById("hold")?.dataset.mark ?? "";
+    const quota = document.getElementById("quota");
+    if (quota) event.detail.parameters.quota = quota.dataset.mark;
   });
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     if (isPoll(event) && (document.hidden || signedOut || Date.now() < silentUntil)) event.preventDefault();

@@ -17,8 +17,8 @@ def over_quota(problem: OverLimitError) -> QuotaError:
         return QuotaError(
             code,
             _("The account's storage is full: its limit is %(limit)s, and uploads under way count with it. Delete "
-              "templates that nobody needs (their videos are removed %(days)d days later), or ask an owner of the "
-              "account or the site's administrator for more room.")
+              "templates that nobody needs (their videos are removed %(days)d days later), or ask the site's "
+              "administrators for more room.")
             % {"limit": size_in_words(problem.limit), "days": settings.TRASH_DAYS},
         )  # fmt: skip
     values = {
@@ -28,14 +28,13 @@ def over_quota(problem: OverLimitError) -> QuotaError:
     if problem.what == What.TEMPLATES:
         text = _(
             "This month's templates are used up: the account's limit is %(limit)s, and those that wait or are being "
-            "made count with it. A new month begins on %(date)s. Try again then, or ask an owner of the account or the "
-            "site's administrator for more; all that is stored stays as it is."
+            "made count with it. A new month begins on %(date)s. Try again then, or ask the site's administrators for "
+            "more; all that is stored stays as it is."
         )
     else:
         text = _(
             "This month's seconds of video are used up, or too few are left for this one: the account's limit is "
             "%(limit)s, and what waits or is being made counts with it. A new month begins on %(date)s. Try again "
-            "then, or ask an owner of the account or the site's administrator for more; all that is stored stays as it "
-            "is."
+            "then, or ask the site's administrators for more; all that is stored stays as it is."
         )
     return QuotaError(code, text % values)

@@ -30,12 +30,14 @@ from templategen.clients.build import storage
 from templategen.clients.storage import StorageError, StoredObject, UploadGoneError, random_key
 from templategen.models import ActionTemplate, Clip, Event
 from templategen.states import State
-from templategen.video.limits import judge_size
+from templategen.video.limits import LIMITS, judge_size
 
 logger = logging.getLogger(__name__)
 
 PART_SIZE = 8 * 1024 * 1024
 _TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".avi": "video/x-msvideo"}
+# What no clip is shorter than.
+_SHORTEST_MS = round((LIMITS["duration"].minimum or 0) * 1000)
 # Pauses before a part that this server sends is sent again, in seconds.
 _PART_PAUSES = (0.5, 2.0, 5.0)
 
@@ -62,17 +64,26 @@ def _storage_trouble(problem: StorageError) -> StorageTroubleError:
 
 
 def begin_upload(
-    account: Account, *, by: User | None, file_name: str, size_bytes: int, fingerprint: str = "", name: str = ""
+    account: Account,
+    *,
+    by: User | None,
+    file_name: str,
+    size_bytes: int,
+    fingerprint: str = "",
+    name: str = "",
+    milliseconds: int = 0,
 ) -> ActionTemplate:
     """Make the row (UPLOADING) and begin the multipart upload of a clip of ``size_bytes``.
 
     Room for the declared size is held. Raises RefusedError for a size that no clip may have, QuotaError where the
-    account has no room for it or too many unfinished uploads, StorageTroubleError when OSS does not answer (then
+    account has no room for it, could make nothing of it this month (``milliseconds``: its length, 0 where that is not
+    known yet), or has too many unfinished uploads, StorageTroubleError when OSS does not answer (then
     nothing is left on the page).
     """
     size = judge_size(size_bytes)
     if size.verdict == "fail":
         raise RefusedError("clip.size", _("The file's size is outside what Alibaba takes."), (size,))
+    _require_month(account, milliseconds)
     file_name = clean_file_name(file_name)
     suffix = PurePosixPath(file_name).suffix.lower()
     suffix = suffix if suffix in _TYPES else ""
@@ -98,6 +109,14 @@ def begin_upload(
         template.move(State.CANCELED, by=by, deleted_at=timezone.now(), error_code="storage")
         raise _storage_trouble(problem) from problem
     return template
+
+
+def _require_month(account: Account, milliseconds: int) -> None:
+    """Before a byte is sent. Nothing is held yet: others may take what is left, and then the clip is BLOCKED."""
+    try:
+        ledger.require_room(account.pk, milliseconds=milliseconds or _SHORTEST_MS)
+    except ledger.OverLimitError as problem:
+        raise over_quota(problem) from problem
 
 
 def _hold_room(account: Account, object_key: str, size_bytes: int, *, by: User | None) -> None:
@@ -249,13 +268,16 @@ def upload_file(
     size_bytes: int,
     file_name: str,
     name: str = "",
+    milliseconds: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> ActionTemplate:
     """Send a file from this machine part by part, one part in memory; ``progress`` hears the bytes sent so far.
 
     Raises RefusedError and StorageTroubleError; the upload is canceled then.
     """
-    template = begin_upload(account, by=by, file_name=file_name, size_bytes=size_bytes, name=name)
+    template = begin_upload(
+        account, by=by, file_name=file_name, size_bytes=size_bytes, name=name, milliseconds=milliseconds
+    )
     try:
         for number in range(1, template.clip.part_count + 1):
             _send_part(template.clip, number, file.read(PART_SIZE))

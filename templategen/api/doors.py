@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts import limits, tokens
@@ -85,7 +86,11 @@ def _unknown() -> JsonResponse:
 
 
 def _too_many(seconds: int) -> JsonResponse:
-    text = _("Too many calls with this token. Try again in %(seconds)d seconds.") % {"seconds": seconds}
+    text = ngettext(
+        "Too many calls with this token. Try again in %(seconds)d second.",
+        "Too many calls with this token. Try again in %(seconds)d seconds.",
+        seconds,
+    ) % {"seconds": seconds}
     answer = error("too_many", text, HTTPStatus.TOO_MANY_REQUESTS)
     answer["Retry-After"] = str(seconds)
     return answer

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from templategen import finding_texts
 from templategen.sizes import size_in_words
 from templategen.states import State
 
@@ -151,3 +152,9 @@ def undo_action(message: Message) -> str:
     """The address that takes back what the message reports, or nothing (``extra_tags="undo /address/"``)."""
     word, _space, address = (message.extra_tags or "").partition(" ")
     return address if word == "undo" else ""
+
+
+@register.filter
+def frame_rate(value: float) -> str:
+    """As the check's findings say it."""
+    return finding_texts.frame_rate(value)

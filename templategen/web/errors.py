@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.access import NotAllowedError
 from accounts.middleware import wants_json
+from accounts.models import Membership
 from templategen import actions
 from templategen.finding_texts import describe
 from templategen.video.facts import Finding
@@ -50,7 +51,8 @@ def action_error(request: HttpRequest, problem: actions.ActionError) -> HttpResp
         return json_error(problem.code, problem.text, status=status, findings=findings, missing=missing)
     if request.headers.get("HX-Request") == "true":
         return _message(request, problem.text, status)
-    context = {"text": problem.text, "findings": [describe(finding) for finding in findings], "back": _back(request)}
+    told = [describe(finding) for finding in findings]
+    context = {"text": problem.text, "findings": told, "back": _back(request), **_account(request)}
     return render(request, "errors/action.html", context, status=status)
 
 
@@ -60,8 +62,14 @@ def not_allowed(request: HttpRequest, refusal: NotAllowedError) -> HttpResponse:
         return json_error(refusal.code, refusal.text, status=HTTPStatus.FORBIDDEN)
     if request.headers.get("HX-Request") == "true":
         return _message(request, refusal.text, HTTPStatus.FORBIDDEN)
-    context = {"text": refusal.text, "back": _back(request)}
+    context = {"text": refusal.text, "back": _back(request), **_account(request)}
     return render(request, "errors/not_allowed.html", context, status=HTTPStatus.FORBIDDEN)
+
+
+def _account(request: HttpRequest) -> dict[str, Any]:
+    """For the page's menu: a member is still in their account."""
+    membership: Membership | None = getattr(request, "membership", None)
+    return {} if membership is None else {"account": membership.account}
 
 
 def _message(request: HttpRequest, text: str, status: HTTPStatus) -> HttpResponse:

@@ -42,6 +42,11 @@ class Hold:
         return self.why is not None
 
     @property
+    def is_suspended(self) -> bool:
+        """The account is suspended: that has a notice of its own."""
+        return self.code == SUSPENDED
+
+    @property
     def is_the_accounts(self) -> bool:
         """The account's own matter, not the site's."""
         return self.code in {SUSPENDED, NO_TASKS}

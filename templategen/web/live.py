@@ -23,6 +23,7 @@ from templategen.web.cards import cards_of, live_context
 from templategen.web.detail import PLAYERS, live_detail, player_of
 from templategen.web.gallery import counters_anew
 from templategen.web.hold import Hold, hold_context, hold_news, hold_of
+from templategen.web.quota import quota_context
 
 # More than a page shows is not asked for by our pages.
 MOST_CARDS = 100
@@ -46,8 +47,9 @@ class Shown:
 
 @require_GET
 def live(request: HttpRequest, slug: str) -> HttpResponse:
-    """``t=<public id>.<version>.<told>`` per unsettled card, ``hold`` the notice's mark, ``quiet`` answers without
-    change so far, ``on=detail`` from the detail page. Answers the next poll and, out of band, what has changed."""
+    """``t=<public id>.<version>.<told>`` per unsettled card, ``hold`` and ``quota`` the notices' marks, ``quiet``
+    answers without change so far, ``on=detail`` from the detail page. Answers the next poll and, out of band, what
+    has changed."""
     account = access.account_for(request, slug, Permission.LOOK)
     shown = _shown(request)
     since = listing.changed_since(account, shown.versions)
@@ -60,8 +62,10 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
         hold = hold_of(account)
         parts += _outlooks_anew(request, account, since, shown, hold)
         if (hold.mark if hold else "") != shown.hold:
-            parts.append(render_to_string("web/_hold.html", {**hold_context(hold), "oob": True}, request))
+            told = {"account": account, **hold_context(hold), "oob": True}
+            parts.append(render_to_string("web/_hold.html", told, request))
             news += filter(None, [hold_news(shown.hold, hold)])
+        parts += _quota_anew(request, account)
     response = HttpResponse("".join(parts))
     response["Cache-Control"] = "no-store"
     return trigger_client_event(response, "templates:news", {"text": " ".join(news)}) if news else response
@@ -105,6 +109,15 @@ def _outlooks_anew(
     for card in cards_of(account, since.same, hold):
         if card.told != shown.told.get(card.template.public_id, ""):
             yield render_to_string("web/_outlook.html", {"card": card, "oob": True}, request)
+
+
+def _quota_anew(request: HttpRequest, account: Account) -> Iterator[str]:
+    """The notice near and at a limit, where the page has a place for it and shows another one, or none."""
+    if "quota" not in request.GET:
+        return
+    context = quota_context(request, account)
+    if (context["quota"].mark if context["quota"] else "") != request.GET["quota"]:
+        yield render_to_string("web/_quota.html", {"account": account, **context, "oob": True}, request)
 
 
 def _shown(request: HttpRequest) -> Shown:

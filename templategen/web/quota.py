@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 from django.http import HttpRequest
 from django.utils.formats import number_format
@@ -39,6 +40,11 @@ class Notice:
 
     is_full: bool
     bars: tuple[Bar, ...]
+
+    @property
+    def mark(self) -> str:
+        """What a page shows of it, in short: it changes with every word of the notice."""
+        return f"{crc32(repr(self).encode()):08x}"
 
 
 def bars_of(usage: Usage) -> list[Bar]:

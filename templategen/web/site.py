@@ -2,8 +2,9 @@
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
-from accounts.access import what_one_may
+from accounts.access import suspended_because, what_one_may
 
 
 def site(request: HttpRequest) -> dict[str, object]:
@@ -11,5 +12,7 @@ def site(request: HttpRequest) -> dict[str, object]:
     return {
         "uses_sandbox": settings.USE_SANDBOX,
         "may": what_one_may(request),
+        # Asked for by pages of suspended accounts only.
+        "suspended_because": SimpleLazyObject(lambda: suspended_because(request)),
         "sign_up_open": settings.SIGN_UP == "open",
     }

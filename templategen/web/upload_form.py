@@ -107,6 +107,7 @@ def _take(request: HttpRequest, account: Account, file: UploadedFile[bytes]) -> 
             file=cast("BinaryIO", file),
             size_bytes=size,
             file_name=name,
+            milliseconds=round((found.facts.duration_s or 0) * 1000) if found.facts else 0,
         )
     except actions.ActionError as problem:
         findings = tuple(describe(finding) for finding in getattr(problem, "findings", ()))

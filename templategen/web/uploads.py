@@ -29,6 +29,7 @@ from templategen.web.errors import json_error
 LISTED = 50
 SIGNED_AT_ONCE = 32
 LARGEST_FILE = 2**53 - 1  # the largest whole number that a browser knows exactly
+LONGEST_MS = 24 * 3_600_000
 
 
 class StrictInteger(forms.IntegerField):
@@ -73,6 +74,8 @@ class BeginForm(forms.Form):
     size = StrictInteger(min_value=0, max_value=LARGEST_FILE)
     fingerprint = StrictText(max_length=100, required=False)
     name = StrictText(max_length=200, required=False)
+    # As the check before the upload found it.
+    milliseconds = StrictInteger(min_value=0, max_value=LONGEST_MS, required=False)
 
 
 class PartsForm(forms.Form):
@@ -112,6 +115,7 @@ def _begin(request: HttpRequest, account: Account) -> JsonResponse:
         size_bytes=form.cleaned_data["size"],
         fingerprint=form.cleaned_data["fingerprint"],
         name=form.cleaned_data["name"],
+        milliseconds=form.cleaned_data["milliseconds"] or 0,
     )
     missing = range(1, template.clip.part_count + 1)
     described = _described(account, template, missing=missing)

@@ -40,7 +40,7 @@ def test_it_shows_facts_findings_and_history(web: Client, studio: Account, owner
     template = make_template(studio, State.FAILED, clip=make_clip(studio, uploaded_by=owner))
     template.move(State.QUEUED, by=owner)
     html = page(web, template)
-    for words in ("1080 × 1920", "24 frames a second", "H.264, MP4", "dance.mp4", "by owner@example.com"):
+    for words in ("1080 × 1920", "24 fps", "H.264, MP4", "dance.mp4", "by owner@example.com"):
         assert words in html
     assert html.count(">Passed</span>") == 4
     assert html.index("It is tried again") < html.index("The upload began")

@@ -12,7 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from django_q.signing import SignedPackage
 
-from accounts import members, sign_up
+from accounts import administration, members, sign_up
+from accounts.door_models import BrowserSession
 from accounts.models import Account, ApiToken, Invitation, Membership, Role, User
 from tests.people import PASSWORD, account_of, make_person, without_token
 from tests.product import queued_packages, run_jobs
@@ -285,6 +286,24 @@ def test_signing_up_proves_the_address_and_makes_an_account(mails: Mails, is_ope
     assert Client().get(path, follow=True).status_code == 410
 
 
+@pytest.mark.parametrize("is_member", [True, False])
+def test_who_is_known_makes_an_account_of_their_own(web: Client, is_open: None, owner: User, is_member: bool) -> None:
+    if not is_member:
+        Membership.objects.filter(user=owner).delete()
+    door = "/account/" if is_member else "/"
+    assert 'href="/account/new/"' in text(web.get(door))
+    assert web.post("/account/new/", {"account_name": " "}).status_code == 422
+    made = web.post("/account/new/", {"account_name": "My own"}, follow=True)
+    assert "My own is yours." in text(made)
+    assert Membership.objects.get(user=owner, account__name="My own").role == Role.OWNER
+
+
+def test_where_people_are_invited_nobody_makes_an_account(web: Client) -> None:
+    assert "/account/new/" not in text(web.get("/account/"))
+    assert web.post("/account/new/", {"account_name": "My own"}).status_code == 403
+    assert Account.objects.count() == 1
+
+
 def test_signing_up_does_not_tell_whether_an_address_is_known(mails: Mails, is_open: None, owner: User) -> None:
     known = Client().post("/sign-up/", {"email": owner.email}, follow=True)
     unknown = Client().post("/sign-up/", {"email": "new@example.com"}, follow=True)
@@ -322,7 +341,9 @@ def test_where_people_are_invited_nobody_signs_up(client: Client, mails: Mails) 
 def test_a_token_is_shown_once_and_kept_as_a_hash(client: Client, owner: User) -> None:
     client.force_login(owner)
     made = client.post("/a/studio/tokens/", {"name": "<b>Shop"})
-    assert made.status_code == 201
+    assert (made.status_code, made["Location"]) == (302, "/a/studio/tokens/")
+    assert "tg_" not in str([session.get_decoded() for session in BrowserSession.objects.all()])
+    made = client.get("/a/studio/tokens/")
     assert "no-store" in made["Cache-Control"]
     (secret,) = re.findall(r"tg_[\w-]{40,}", text(made))
     later = text(client.get("/a/studio/tokens/"))
@@ -338,3 +359,55 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(client: Client, owner: User) -
 def test_a_token_wants_a_name(client: Client, owner: User, name: str) -> None:
     client.force_login(owner)
     assert client.post("/a/studio/tokens/", {"name": name}).status_code == 422
+
+
+def test_a_page_that_is_loaded_anew_makes_no_second_token(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    shown = client.post("/a/studio/tokens/", {"name": "Shop"}, follow=True)
+    assert re.search(r"tg_[\w-]{40,}", text(shown))
+    again = client.get(shown.redirect_chain[-1][0])
+    assert not re.search(r"tg_[\w-]{40,}", text(again))
+    assert ApiToken.objects.count() == 1
+
+
+def test_a_new_token_is_not_shown_on_another_accounts_page(client: Client, owner: User, stranger: User) -> None:
+    account_of(stranger).memberships.create(user=owner, role=Role.OWNER)
+    client.force_login(owner)
+    client.post("/a/studio/tokens/", {"name": "Shop"})
+    assert not re.search(r"tg_[\w-]{40,}", text(client.get("/a/elsewhere/tokens/")))
+
+
+# --- A suspended account ---
+
+
+def test_an_owner_of_a_suspended_account_reads_why_once_and_is_mailed(
+    web: Client, mails: Mails, owner: User, stranger: User
+) -> None:
+    studio = account_of(owner)
+    staff = User.objects.create_superuser("staff@example.com")
+    viewer = make_person("viewer@example.com", studio.slug, role=Role.VIEWER)
+    administration.suspend(studio, by=staff, reason="The bill of <May>")
+    told = mails()[-1]
+    assert (told.to, "The bill of <May>" in told.body) == ([owner.email], True)
+    for path in ("/a/studio/", "/a/studio/members/", "/a/studio/usage/"):
+        page = text(web.get(path))
+        assert page.count("is suspended: you can look") == 1, path
+        assert "The bill of &lt;May&gt;" in page, path
+    assert "Who did what" in text(web.get("/a/studio/members/"))
+    assert "staff@example.com" not in text(web.get("/a/studio/members/"))
+    web.force_login(viewer)
+    page = text(web.get("/a/studio/members/"))
+    assert ("is suspended: you can look" in page, "The bill of" in page, "Who did what" in page) == (True, False, False)
+    administration.reactivate(studio, by=staff, reason="Paid")
+    told = mails()[-1]
+    assert (told.to, "no longer suspended" in told.subject) == ([owner.email], True)
+
+
+def test_an_owner_of_a_suspended_account_revokes_tokens_and_makes_none(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    client.post("/a/studio/tokens/", {"name": "Shop"})
+    Account.objects.update(status=Account.Status.SUSPENDED)
+    page = text(client.get("/a/studio/tokens/"))
+    assert ("Make a token" in page, "Revoke Shop" in page) == (False, True)
+    client.post(f"/a/studio/tokens/{ApiToken.objects.get().pk}/revoke/")
+    assert ApiToken.objects.get().revoked_at is not None

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import credentials
 from accounts.models import Account, User
 from templategen import credential_status, estimates
 from templategen.estimates import Place
@@ -252,6 +253,19 @@ def test_pause_and_end_come_with_the_poll_and_are_spoken_once(web: Client, studi
     over = poll(web, marks, hold=shown)
     assert mark(over.content.decode()) == ""
     assert "takes this site" in json.loads(over["HX-Trigger"])["templates:news"]["text"]
+
+
+def test_that_the_own_key_is_paused_and_a_suspension_come_with_the_poll(web: Client, studio: Account) -> None:
+    own = credentials.replace(
+        studio, secret="sk-own-key-of-the-studio", workspace="", base_url="", alibaba_uid="", by=None
+    )
+    queued(studio, 1)
+    marks = live_marks(web.get(GALLERY).content.decode())
+    credential_status.pause(own.pk, code="Arrearage", message="Access denied", request_id="req-78")
+    page = poll(web, marks, hold="").content.decode()
+    assert "/a/studio/credential/" in page
+    Account.objects.update(status=Account.Status.SUSPENDED)
+    assert "Studio is suspended: you can look" in poll(web, marks, hold=mark(page)).content.decode()
 
 
 def test_what_is_asked_to_slow_down_says_when_it_goes_on(web: Client, studio: Account) -> None:

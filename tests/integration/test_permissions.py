@@ -168,6 +168,9 @@ def test_a_refusal_says_why_and_who_can(client: Client, owner: User, viewer: Use
     assert "<html" not in part.content.decode()
     assert owner.email in part.content.decode()
 
+    # The account's menu stays.
+    assert 'href="/a/studio/members/"' in page.content.decode()
+
     told = client.post(path, headers={"Accept": "application/json"})
     assert told.status_code == 403
     assert told.json()["error"]["code"] == "role"
@@ -217,3 +220,15 @@ def test_roles_count_in_each_account_for_itself(client: Client, owner: User, str
     client.force_login(owner)
     assert client.get("/a/studio/tokens/").status_code == 200
     assert client.get("/a/elsewhere/tokens/").status_code == 403
+
+
+def test_staff_find_the_administration_and_a_member_at_its_door_is_one_line_in_the_log(
+    client: Client, owner: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.force_login(owner)
+    assert client.get("/admin/", follow=True).status_code == 403
+    refused = [record for record in caplog.records if record.name == "django.request"]
+    assert [(record.levelname, record.exc_info) for record in refused] == [("WARNING", None)]
+    assert 'href="/admin/"' not in client.get("/account/").content.decode()
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    assert 'href="/admin/"' in client.get("/account/").content.decode()

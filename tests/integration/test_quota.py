@@ -1,5 +1,6 @@
 """Quota through the pipeline: held when a template waits, settled when it is ready, released at every other end."""
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from accounts import ledger
-from accounts.models import Account, LedgerEntry, Quota, Role, UsageMonth
+from accounts.models import Account, LedgerEntry, Quota, Role, StorageUse, UsageMonth
 from accounts.usage import rebuild, usage_of
 from templategen import actions, handover, sweep
 from templategen.clients.build import storage
@@ -159,8 +160,8 @@ def test_a_move_that_loses_books_nothing(db, account, quota):
 def test_over_the_limit_a_good_clip_is_blocked_and_made_later_without_a_new_check(
     product, account, owner, quota, good_clip
 ):
-    limit(account, templates_per_month=0)
     template = product.upload(account, good_clip, by=owner)
+    limit(account, templates_per_month=0)
     product.run_jobs()
     template.refresh_from_db()
     assert (template.state, template.error_code, template.clip.passed) == (State.BLOCKED, OVER_QUOTA, True)
@@ -180,12 +181,55 @@ def test_over_the_limit_a_good_clip_is_blocked_and_made_later_without_a_new_chec
 
 
 def test_too_few_seconds_block_too(product, account, owner, good_clip):
-    limit(account, seconds_per_month=1)
     template = product.upload(account, good_clip, by=owner)
+    limit(account, seconds_per_month=1)
     product.run_jobs()
     template.refresh_from_db()
     assert (template.error_code, template.error_message) == (OVER_QUOTA, "seconds")
     assert templates(account) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "length", "code"),
+    [
+        ({"templates_per_month": 0}, 0, "quota.templates"),
+        ({"seconds_per_month": 1}, 0, "quota.seconds"),
+        ({"seconds_per_month": 10}, 10_001, "quota.seconds"),
+    ],
+)
+def test_what_could_not_be_made_this_month_is_refused_before_a_byte_is_sent(
+    product, client, account, owner, limits, length, code
+):
+    limit(account, **limits)
+    client.force_login(owner)
+    body = {"file_name": "a.mp4", "size": SIZE, "fingerprint": "f", "milliseconds": length}
+    answer = client.post(f"/a/{account.slug}/uploads/", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, code)
+    assert "A new month begins on" in answer.json()["error"]["text"]
+    assert "administrators" in answer.json()["error"]["text"]
+    assert ActionTemplate.objects.count() == StorageUse.objects.filter(bytes_held__gt=0).count() == 0
+
+
+def test_what_just_fits_into_the_month_is_begun(product, account, owner):
+    limit(account, templates_per_month=1, seconds_per_month=10)
+    begun = actions.begin_upload(account, by=owner, file_name="a.mp4", size_bytes=SIZE, milliseconds=10_000)
+    assert begun.state == State.UPLOADING
+
+
+def test_the_notice_comes_and_goes_with_the_pages_poll(client, account, owner):
+    limit(account, templates_per_month=1)
+    client.force_login(owner)
+    assert 'id="quota" data-mark=""' in client.get(f"/a/{account.slug}/").content.decode()
+    waiting = make_template(account, State.CHECKING)
+    waiting.move(State.QUEUED)
+    asked = {"t": f"{waiting.public_id}.1", "quota": ""}
+    page = client.get(f"/a/{account.slug}/live/", asked).content.decode()
+    assert "The account has reached a limit." in page
+    mark = re.search(r'id="quota" data-mark="(\w+)"', page)[1]
+    assert 'id="quota"' not in client.get(f"/a/{account.slug}/live/", {**asked, "quota": mark}).content.decode()
+    limit(account, templates_per_month=10)
+    page = client.get(f"/a/{account.slug}/live/", {**asked, "quota": mark}).content.decode()
+    assert 'id="quota" data-mark=""' in page
 
 
 def test_a_failed_one_stays_failed_where_nothing_is_left(db, account):
@@ -308,7 +352,7 @@ def test_nothing_of_a_suspended_account_is_handed_over_and_its_cards_say_so(leas
     assert handover.hand_over(lease, now=timezone.now()) == 0
     client.force_login(owner)
     page = client.get(f"/a/{account.slug}/").content.decode()
-    assert "This account is suspended." in page
+    assert "Studio is suspended: you can look" in page
     assert "On hold while the account is suspended" in page
     Account.objects.update(status=Account.Status.ACTIVE)
     assert handover.hand_over(lease, now=timezone.now()) == 1

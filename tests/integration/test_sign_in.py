@@ -219,6 +219,25 @@ def test_a_weak_password_is_refused_with_the_reason(client: Client, owner: User,
     assert "errorlist" in answer.content.decode()
 
 
+def test_what_is_wrong_with_a_password_stands_below_it(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    words = {"old_password": PASSWORD, "new_password1": "short", "new_password2": "other"}
+    form = client.post(reverse("accounts:password_change"), words).context["form"]
+    assert "too short" in str(form.errors["new_password1"])
+    assert "match" in str(form.errors["new_password2"])
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_other_browsers_are_named_only_where_there_were_some(client: Client, owner: User, others: int) -> None:
+    client.force_login(owner)
+    for _each in range(others):
+        Client().force_login(owner)
+    words = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    page = client.post(reverse("accounts:password_change"), words, follow=True).content.decode()
+    assert "Your password is set." in page
+    assert ("Other browsers have been signed out." in page) == bool(others)
+
+
 @pytest.mark.parametrize("password", [PASSWORD, None])
 def test_a_forgotten_password_is_reset_by_mail_even_if_there_was_none(
     client: Client, mails, password: str | None
@@ -232,6 +251,21 @@ def test_a_forgotten_password_is_reset_by_mail_even_if_there_was_none(
     sign_in(client, person.email, NEW)
     assert is_in(client)
     assert Client().get(link, follow=True).status_code == 410
+
+
+def test_a_password_reset_by_mail_ends_the_lock_of_that_user_only(client: Client, mails, owner: User) -> None:
+    make_person("other@example.com")
+    for email in (owner.email, "other@example.com"):
+        for _try in range(5):
+            answer = sign_in(client, email, "wrong")
+        assert answer.status_code == 429
+    client.post(reverse("accounts:password_reset"), {"email": owner.email})
+    link = re.search(r"http\S+", mails()[0].body).group().removeprefix("http://127.0.0.1:8000")
+    form = client.get(link, follow=True)
+    client.post(form.redirect_chain[-1][0], {"new_password1": NEW, "new_password2": NEW})
+    assert sign_in(Client(), "other@example.com").status_code == 429
+    sign_in(client, owner.email, NEW)
+    assert is_in(client)
 
 
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(client: Client, mails, owner: User) -> None:

@@ -130,6 +130,23 @@ def test_a_code_works_once(client: Client, owner: User, codes: list[str]) -> Non
     assert not is_in(second)
 
 
+def test_one_wrong_code_costs_no_wait_and_more_are_told_on_the_form(
+    client: Client, owner: User, codes: list[str]
+) -> None:
+    give_password(client)
+    bad = wrong(code_of(owner))
+    client.post("/sign-in/code/", {"code": bad})
+    assert client.post("/sign-in/code/", {"code": bad}).status_code == 422
+    early = client.post("/sign-in/code/", {"code": code_of(owner), "next": "/account/"})
+    page = early.content.decode()
+    assert (early.status_code, 'name="code"' in page, 'value="/account/"' in page) == (429, True, True)
+    assert re.search(r"Try again in \d seconds?\.", page)
+    forget_time(owner)
+    client.post("/sign-in/code/", {"code": bad})
+    client.post("/sign-in/code/", {"code": code_of(owner)})
+    assert is_in(client)
+
+
 def test_guessing_codes_takes_longer_with_every_guess(client: Client, owner: User, codes: list[str]) -> None:
     give_password(client)
     client.post("/sign-in/code/", {"code": wrong(code_of(owner))})

@@ -22,6 +22,8 @@ export class Item extends EventTarget {
   tried = false;
   checked = false;
   poster = "";
+  /** The clip's length; 0 where it is not known. */
+  milliseconds = 0;
   /** @type {object[]} findings that failed, as texts */
   findings = [];
   /** @type {import("./problems.js").Problem | null} */

@@ -202,7 +202,8 @@ export class Queue extends EventTarget {
     const verdict = await precheck(item.file, this.#urls.precheck, { signal, onOffline });
     signal.throwIfAborted();
     const findings = verdict.findings.filter((finding) => finding.verdict === "fail");
-    item.change({ checked: verdict.ok, poster: verdict.poster || "", findings });
+    const milliseconds = Math.round((verdict.facts?.duration_s ?? 0) * 1000);
+    item.change({ checked: verdict.ok, poster: verdict.poster || "", findings, milliseconds });
     if (!verdict.ok) await this.#refuse(item);
   }
 
@@ -216,11 +217,11 @@ export class Queue extends EventTarget {
   async #send(item, signal) {
     item.change({ state: "sending" });
     const isTaken = (id) => this.#hasUpload(id);
-    const { tried } = item;
+    const { tried, milliseconds } = item;
     item.tried = true;
     const upload = item.upload
       ? await progressOf(item.upload, signal)
-      : await begin(item.file, item.fingerprints, { url: this.#urls.uploads, signal, isTaken, tried });
+      : await begin(item.file, item.fingerprints, { url: this.#urls.uploads, signal, isTaken, tried, milliseconds });
     if (!isOver(upload)) item.adopt(upload);
     signal.throwIfAborted();
     if (!item.file && upload.missing?.length) {

@@ -20,12 +20,13 @@ const ROUNDS = 3;
  * reason; only the waits between tries are.
  * @param {File} file
  * @param {string[]} fingerprints
- * @param {{url: string, signal: AbortSignal, isTaken: (id: string) => boolean, tried: boolean}} options isTaken: by
- *   another item; tried: it was asked for before, and no answer came
+ * @param {{url: string, signal: AbortSignal, isTaken: (id: string) => boolean, tried: boolean, milliseconds: number}} options
+ *   isTaken: by another item; tried: it was asked for before, and no answer came; milliseconds: the clip's length, 0 where
+ *   it is not known
  * @returns {Promise<Upload>}
  */
-export async function begin(file, fingerprints, { url, signal, isTaken, tried }) {
-  const json = { file_name: file.name, size: file.size, fingerprint: fingerprints[0] };
+export async function begin(file, fingerprints, { url, signal, isTaken, tried, milliseconds }) {
+  const json = { file_name: file.name, size: file.size, fingerprint: fingerprints[0], milliseconds };
   const lookFor = async () => {
     const { uploads } = await callPatiently(url, { signal });
     const begun = uploads.find((each) => each.fingerprint === fingerprints[0] && !isTaken(each.id));
