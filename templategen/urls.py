@@ -8,6 +8,8 @@ from django.views.i18n import JavaScriptCatalog, set_language
 from accounts.pages.admin_door import admin_sign_in
 from templategen.web import metrics
 
+handler400 = "templategen.web.errors.bad_request"
+
 urlpatterns = [
     path("admin/login/", admin_sign_in, name="admin_sign_in"),
     path("admin/", admin.site.urls),

@@ -79,6 +79,8 @@ class Decision:
     carry_out: CarryOut
     form: type[ReasonForm] = field(default=ReasonForm)
     flag: int = CHANGE
+    # What a row is called, where its package has no words for it.
+    named: Callable[[Any], str] = str
 
 
 def decide(
@@ -97,7 +99,7 @@ def decide(
         "title": decision.title,
         "decision": decision,
         "form": form,
-        "rows": chosen,
+        "rows": [(row.pk, decision.named(row)) for row in chosen],
         "opts": pages.opts,
         "media": pages.media + form.media,
         "action": action,
@@ -122,7 +124,7 @@ def _carry_out(
 ) -> None:
     by, done = staff_of(request), 0
     for row in rows:
-        name, pk = str(row), row.pk
+        name, pk = decision.named(row), row.pk
         try:
             with transaction.atomic():
                 told = decision.carry_out(row, by, given)

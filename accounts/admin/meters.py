@@ -1,5 +1,6 @@
 """An account's meters as bars."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ def bars_of(usage: Usage) -> list[Bar]:
     return [
         _bar(_("Templates this month"), usage.templates, _number),
         _bar(_("Seconds of video this month"), usage.seconds, _number),
-        _bar(_("Storage in GB"), usage.storage, _gigabytes),
+        _bar(_("Storage"), usage.storage, _size),
     ]
 
 
@@ -78,7 +79,8 @@ def _changes(held: float, used: float, granted: float) -> str:
 
 
 def _signed(change: float) -> str:
-    told = number_format(abs(change), 2 if change % 1 else 0, force_grouping=True)
+    # number_format cuts, and would tell 6.666 and 6.67 as two.
+    told = number_format(round(abs(change), 2), 2 if change % 1 else 0, force_grouping=True)
     return f"{'−' if change < 0 else '+'}{told}"
 
 
@@ -94,9 +96,14 @@ def _bar(label: str, meter: Meter, told: Callable[[int], str]) -> Bar:
     return Bar(label, text, percent, "calm" if percent < NEAR else "warn" if percent < FULL else "bad")
 
 
+def _size(size: int) -> str:
+    """In the largest unit of which there is one; rounded, which number_format does not."""
+    for unit, words in ((1_000_000_000, _("%(size)s GB")), (1_000_000, _("%(size)s MB"))):
+        # What would be told as 1000.0 MB is a GB.
+        if round(size / unit, 4) >= 1:
+            return words % {"size": number_format(round(size / unit, 1), 1, force_grouping=True)}
+    return _("%(size)s kB") % {"size": number_format(math.ceil(size / 1000), 0)}
+
+
 def _number(value: int) -> str:
     return number_format(value, decimal_pos=0, force_grouping=True)
-
-
-def _gigabytes(size: int) -> str:
-    return number_format(size / 1_000_000_000, 1)

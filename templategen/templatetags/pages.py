@@ -129,6 +129,12 @@ def codec_name(codec: str) -> str:
 
 
 @register.filter
+def video_ratio(ratio: str) -> str:
+    """What the service calls the picture's shape; only its usual word is translated."""
+    return _("standard ratio") if ratio == "standard" else ratio
+
+
+@register.filter
 def add_text(start: str, end: object) -> str:
     """Two texts as one: ids of elements are made so."""
     return f"{start}{end}"

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, DisallowedHost
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views import defaults
 
 from accounts.access import NotAllowedError
 from accounts.middleware import wants_json
@@ -62,6 +63,13 @@ def not_allowed(request: HttpRequest, refusal: NotAllowedError) -> HttpResponse:
         return _message(request, refusal.text, HTTPStatus.FORBIDDEN)
     context = {"text": refusal.text, "back": _back(request)}
     return render(request, "errors/not_allowed.html", context, status=HTTPStatus.FORBIDDEN)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 for what nothing can be made of: a page; without one where there is no site to speak for."""
+    if isinstance(exception, DisallowedHost) or not hasattr(request, "user"):
+        return defaults.bad_request(request, exception)
+    return render(request, "errors/bad_request.html", {"back": _back(request)}, status=HTTPStatus.BAD_REQUEST)
 
 
 def _message(request: HttpRequest, text: str, status: HTTPStatus) -> HttpResponse:

@@ -20,7 +20,7 @@ CATALOGUES = sorted(path.relative_to(ROOT) for path in (ROOT / LOCALE).rglob("*.
 _FIELD = re.compile(r'(?:(msgctxt|msgid_plural|msgid|msgstr)\S* )?"(.*)"$')
 _PLACEHOLDER = re.compile(r"%\(\w+\)[-+.\d]*[a-z]")
 # Alike in Chinese: a name, a number with its unit, one value beside another.
-_ALIKE = re.compile(r"Worker|OSS|CSV|ID|IDs|English|(%\(\w+\)s[ .:/]*|MB|GB)+")
+_ALIKE = re.compile(r"Worker|OSS|CSV|ID|IDs|English|(%\(\w+\)s[ .:/]*|kB|MB|GB)+")
 
 
 def blocks(path: Path) -> list[str]:
