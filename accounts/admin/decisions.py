@@ -131,7 +131,7 @@ def _carry_out(
                 if told:
                     # A deleted row has lost its number; the log wants to name it all the same.
                     row.pk = pk
-                    log(by, row, with_reason(told, given["reason"]), flag=decision.flag)
+                    log(by, row, with_reason(told, given["reason"]), flag=decision.flag, named=name)
         except RefusedError as problem:
             pages.message_user(request, _("“%(name)s”: %(text)s") % {"name": name, "text": problem}, messages.ERROR)
             continue

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.utils import translation
@@ -13,6 +15,7 @@ from accounts.admin.rights import offered
 from accounts.models import Account, LedgerEntry, Membership, User
 from accounts.usage import usage_of
 from templategen.models import Event
+from tests.factories import make_template
 from tests.people import PASSWORD, account_of
 
 ACCOUNTS, USERS, GROUPS = "/admin/accounts/account/", "/admin/accounts/user/", "/admin/auth/group/"
@@ -91,6 +94,26 @@ def test_rows_are_named_in_words() -> None:
             assert "hold" not in str(named)
     with translation.override("en"):
         assert str(Event(kind="moved", to="checking")) == "State changed → Checking"
+
+
+def test_the_log_names_a_forgotten_count_by_whose_it_was(admin: Client) -> None:
+    attempt = AccessAttempt.objects.create(
+        username="ed@example.com", ip_address="192.0.2.7", user_agent="", failures_since_start=5
+    )
+    page = "/admin/axes/accessattempt/"
+    chosen = {"action": "end", "_selected_action": [attempt.pk]}
+    assert "ed@example.com, 192.0.2.7" in admin.post(page, chosen).content.decode()
+    admin.post(page, {**chosen, "decided": "1", "reason": "By voice"})
+    assert LogEntry.objects.get().object_repr == "ed@example.com, 192.0.2.7"
+
+
+def test_events_show_states_as_people_read_them(admin: Client, studio: Account) -> None:
+    template = make_template(studio)
+    Event.objects.create(template=template, kind="moved", start="checking", to="queued")
+    for page in ("/admin/templategen/event/", f"/admin/templategen/actiontemplate/{template.pk}/change/"):
+        text = text_of(admin, page, headers=CHINESE)
+        assert "等待中" in text, page
+        assert ">checking<" not in text, page
 
 
 # --- forms ---
