@@ -16,3 +16,7 @@ class AccountsConfig(AppConfig):
 
         apps.get_app_config("axes").verbose_name = _("Wrong passwords")
         apps.get_app_config("otp_totp").verbose_name = _("Two-step sign-in")
+        # Not translatable there; migrations go by what the class itself said.
+        phone = apps.get_model("otp_totp", "TOTPDevice")._meta  # noqa: SLF001 -- Django's documented name for it
+        phone.verbose_name = _("phone of two-step sign-in")
+        phone.verbose_name_plural = _("phones of two-step sign-in")

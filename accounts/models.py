@@ -189,7 +189,7 @@ class AccountEvent(models.Model):
         indexes = [models.Index(fields=["account", "-id"], name="event_of_account")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.about}"
+        return ": ".join(filter(None, [self.get_kind_display(), self.about]))
 
 
 class Credential(models.Model):
@@ -302,7 +302,7 @@ class UsageMonth(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account_id} {self.month:%Y-%m}"
+        return f"{self.account} {self.month:%Y-%m}"
 
 
 class StorageUse(models.Model):
@@ -320,7 +320,7 @@ class StorageUse(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account_id}"
+        return str(self.account)
 
 
 class LedgerEntry(models.Model):
@@ -365,4 +365,4 @@ class LedgerEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.reference}"
+        return f"{self.get_kind_display()}: {self.reference}"

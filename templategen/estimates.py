@@ -20,7 +20,7 @@ from templategen import turns
 from templategen.credentials import credential_of
 from templategen.models import ActionTemplate
 from templategen.pipeline_models import CredentialStatus
-from templategen.states import AT_SERVICE, State
+from templategen.states import AT_SERVICE, FOR_A_PERSON, State
 
 _LAST = 50
 _KEEP_SECONDS = 60
@@ -38,7 +38,8 @@ class Times:
 class Place:
     """Where a template stands. ``number`` (from 1) of ``of`` in its account's own line; both 0 once handed over.
 
-    The times are None where nothing can be said: before the site's first template, or while the credential is paused.
+    The times are None where nothing can be said: before the site's first template, while the credential is paused, or
+    while the answer to a submit is looked for.
     ``expected_start`` of one at work is when it began. ``expected_ready`` may lie in the past: it takes longer than
     usual.
     """
@@ -47,6 +48,8 @@ class Place:
     of: int
     expected_start: datetime | None
     expected_ready: datetime | None
+    # The line stands still until it is known what became of a submit that got no answer.
+    is_behind_search: bool = False
 
 
 # When they were reckoned, and the medians.
@@ -116,6 +119,8 @@ class _Line:
     # When each slot is free for the next one, the earliest first; how many next ones are promised away already.
     free: Sequence[datetime] = ()
     promised: int = 0
+    # An answer is being looked for: nothing else goes out (handover.py).
+    is_searched: bool = False
 
     def start(self, index: int) -> datetime:
         """When the ``index``-th (from 0) that takes a free slot begins: every one runs for the same time."""
@@ -142,7 +147,8 @@ def _place(template: ActionTemplate, numbers: dict[int, int], lines: dict[int | 
         number = numbers[template.pk]
         start = line.start_of(template.account_id, number)
         ready = start + line.run if start is not None and line.run is not None else None
-        return Place(number, max(line.waiting.get(template.account_id, 0), number), start, ready)
+        of = max(line.waiting.get(template.account_id, 0), number)
+        return Place(number, of, start, ready, is_behind_search=line.is_searched)
     times = lines[template.credential_id].open.get(template.pk)
     return Place(0, 0, *(times or (None, None)))
 
@@ -178,13 +184,19 @@ def _lines(now: datetime, run: timedelta | None) -> dict[int | None, _Line]:
         lines[one.credential_id].waiting[one.account_id] = one.count
     paused = set(CredentialStatus.objects.filter(paused_at__isnull=False).values_list("key", flat=True))
     at_work: defaultdict[int | None, list[_Open]] = defaultdict(list)
-    # An unanswered submit holds no slot (conductor.py).
-    rows = ActionTemplate.objects.filter(state__in=AT_SERVICE - {State.UNCONFIRMED}).order_by("claimed_at", "pk")
+    rows = ActionTemplate.objects.filter(state__in=AT_SERVICE).order_by("claimed_at", "pk")
+    # One that is left to a person holds nothing up.
+    rows = rows.exclude(state=State.UNCONFIRMED, error_code=FOR_A_PERSON)
     for owner, pk, state, running, sent in rows.values_list("credential", "pk", "state", "running_at", "sent_at"):
-        at_work[owner].append(_Open(pk, state, running, sent))
+        if state == State.UNCONFIRMED:
+            # It holds no slot, but all others wait until it is found, nobody knows how long.
+            lines[owner].is_searched = True
+        else:
+            at_work[owner].append(_Open(pk, state, running, sent))
     for credential_id in lines.keys() | at_work.keys():
         _set_out(lines[credential_id], at_work[credential_id])
-        if ("site" if credential_id is None else str(credential_id)) in paused:
+        line = lines[credential_id]
+        if line.is_searched or ("site" if credential_id is None else str(credential_id)) in paused:
             lines[credential_id].free = ()
     return lines
 

@@ -357,7 +357,9 @@ class Event(models.Model):
         indexes = [models.Index(fields=["task_id"], name="event_by_task", condition=~Q(task_id=""))]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.to}"
+        said = self.get_kind_display()
+        to = dict(State.choices).get(self.to)
+        return f"{said} → {to}" if to else said
 
 
 class FormerTaskQuerySet(models.QuerySet["FormerTask"]):

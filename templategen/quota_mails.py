@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from accounts import thresholds
 from accounts.models import Account
+from accounts.sizes import size_in_words
 from accounts.thresholds import FULL, owners_of
 from accounts.usage import usage_of
-from templategen.sizes import size_in_words
 
 logger = logging.getLogger(__name__)
 

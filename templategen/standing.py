@@ -83,6 +83,12 @@ def undecided() -> TemplateQuerySet:
     return ActionTemplate.objects.filter(state=State.UNCONFIRMED, error_code=FOR_A_PERSON).order_by("changed_at", "pk")
 
 
+def looked_for() -> TemplateQuerySet:
+    """Unconfirmed ones whose answer the machine still looks for, the longest first: their credentials' lines wait."""
+    found = ActionTemplate.objects.filter(state=State.UNCONFIRMED).exclude(error_code=FOR_A_PERSON)
+    return found.order_by("changed_at", "pk")
+
+
 def overdue(*, now: datetime) -> TemplateQuerySet:
     """Those whose next step should have come long ago: nobody does it, or it never ends. The longest first."""
     late = now - OVERDUE
@@ -130,6 +136,11 @@ def leases(*, now: datetime) -> list[Holder]:
         Holder(lease.name, lease.owner, lease.until, lease.epoch, held=lease.until > now)
         for lease in Lease.objects.order_by("name")
     ]
+
+
+def conductor(*, now: datetime) -> Holder | None:
+    """Who conducts, or did last; None where nobody ever has. The other leases are the machine's own matter."""
+    return next((holder for holder in leases(now=now) if holder.name == CONDUCTOR), None)
 
 
 def beats(*, now: datetime) -> list[Beat]:

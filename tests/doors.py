@@ -103,6 +103,7 @@ DOORS: dict[str, list[Door]] = {
 WITHOUT_ACCOUNT: dict[str, str] = {
     #                                  anonymous, member, staff
     "jsi18n": "200 200 200",
+    "admin_jsi18n": "200 200 200",
     # A GET changes nothing and leads home.
     "set_language": "302 302 302",
     "web:home": "in 302 200",

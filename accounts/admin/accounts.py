@@ -8,6 +8,7 @@ from django.contrib.admin.models import CHANGE
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -58,7 +59,8 @@ class AccountAdmin(Reasoned, Quick):
     """Accounts. Status, limits and grants change by decisions, each with its reason."""
 
     form = AccountForm
-    list_display = ["name", "status", "templates_bar", "seconds_bar", "storage_bar", "own_key", "slug", "created_at"]
+    # No more than fits beside the filters on a small screen; when it was made stands on its page.
+    list_display = ["named", "status", "templates_bar", "seconds_bar", "storage_bar", "own_key"]
     list_filter = [UsageFilter, "status", OwnKeyFilter]
     search_fields = ["name", "slug"]
     search_help_text = gettext_lazy("Name, short name, or a member's whole e-mail address")
@@ -100,6 +102,11 @@ class AccountAdmin(Reasoned, Quick):
             return queryset.filter(memberships__user__email=search_term.strip().lower()), False
         return super().get_search_results(request, queryset, search_term)
 
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def named(self, account: Account) -> str:
+        """With the short name, by which it is found in addresses and records."""
+        return format_html('{}<br><small class="account-slug">{}</small>', account.name, account.slug)
+
     @admin.display(description=gettext_lazy("templates"))
     def templates_bar(self, account: Account) -> str:
         """Held and used of this month's limit."""
@@ -110,7 +117,7 @@ class AccountAdmin(Reasoned, Quick):
         """Held and used of this month's limit."""
         return cell(_bars(account)[1])
 
-    @admin.display(description=gettext_lazy("storage, GB"))
+    @admin.display(description=gettext_lazy("storage"))
     def storage_bar(self, account: Account) -> str:
         """Held and used of the limit."""
         return cell(_bars(account)[2])
@@ -189,6 +196,11 @@ class AccountAdmin(Reasoned, Quick):
         senseless = {"suspend" if is_suspended else "reactivate"}
         if not administration.can_be_deleted(account):
             senseless.add("delete")
+        if not ApiToken.objects.filter(account=account, revoked_at=None).exists():
+            senseless.add("revoke_tokens")
+        if credentials.in_use(account.pk) is None:
+            # Of templategen/admin, which adds it.
+            senseless.add("check_key")
         actions = (self.get_actions(request) or {}).items()
         return [(name, str(about[2])) for name, about in actions if about and name not in senseless]
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -23,6 +24,7 @@ _MOST_COUNTED = 10_000
 # What no page shows may not be asked for either: filter by filter it would be told letter by letter.
 _SHOWN_NOWHERE = frozenset({"token_hash", "secret_ciphertext", "fingerprint", "key", "password"})
 LONGEST_REASON = 300
+_LONGEST_NAME = 200
 
 
 class BoundedPaginator(AnyPaginator):
@@ -99,8 +101,14 @@ def with_reason(told: str, reason: str) -> str:
     return _("%(told)s Reason: %(reason)s") % {"told": told, "reason": reason} if reason else told
 
 
-def log(by: User, row: Any, text: str, *, flag: int) -> None:
-    """Into the admin's own log, which the row's page shows as its history."""
-    LogEntry.objects.log_actions(
-        user_id=by.pk, queryset=[row], action_flag=flag, change_message=text, single_object=True
+def log(by: User, row: Any, text: str, *, flag: int, named: str = "") -> None:
+    """Into the admin's own log, which the row's page shows as its history; ``named`` where it is not what it says."""
+    kind = ContentType.objects.get_for_model(row, for_concrete_model=False)
+    LogEntry.objects.create(
+        user=by,
+        content_type=kind,
+        object_id=row.pk,
+        object_repr=(named or str(row))[:_LONGEST_NAME],
+        action_flag=flag,
+        change_message=text,
     )

@@ -79,6 +79,8 @@ class Decision:
     carry_out: CarryOut
     form: type[ReasonForm] = field(default=ReasonForm)
     flag: int = CHANGE
+    # What a row is called, where its package has no words for it.
+    named: Callable[[Any], str] = str
 
 
 def decide(
@@ -100,7 +102,7 @@ def decide(
         "title": decision.title,
         "decision": decision,
         "form": form,
-        "rows": chosen,
+        "rows": [(row.pk, decision.named(row)) for row in chosen],
         "opts": pages.opts,
         "media": pages.media + form.media,
         "action": action,
@@ -125,14 +127,14 @@ def _carry_out(
 ) -> None:
     by, done = staff_of(request), 0
     for row in rows:
-        name, pk = str(row), row.pk
+        name, pk = decision.named(row), row.pk
         try:
             with transaction.atomic():
                 told = decision.carry_out(row, by, given)
                 if told:
                     # A deleted row has lost its number; the log wants to name it all the same.
                     row.pk = pk
-                    log(by, row, with_reason(told, given["reason"]), flag=decision.flag)
+                    log(by, row, with_reason(told, given["reason"]), flag=decision.flag, named=name)
         except RefusedError as problem:
             pages.message_user(request, _("“%(name)s”: %(text)s") % {"name": name, "text": problem}, messages.ERROR)
             continue

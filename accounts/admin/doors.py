@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from accounts.admin.base import LookOnly, Quick, staff_of
 from accounts.admin.decisions import Decision, LogReasonForm, decide
 from accounts.admin.reasons import FIELD, Reasoned, WithReason
+from accounts.admin.rights import OffersRights
 from accounts.models import User
 
 for _model in (AccessAttempt, AccessFailureLog, AccessLog, Group):
@@ -50,7 +51,7 @@ DELETE_GROUP = Decision(
 
 
 @admin.register(Group)
-class GroupAdmin(Reasoned, Quick, django.contrib.auth.admin.GroupAdmin):
+class GroupAdmin(OffersRights, Reasoned, Quick, django.contrib.auth.admin.GroupAdmin):
     """Groups give rights, so that only superusers change them."""
 
     form = GroupForm
@@ -91,6 +92,7 @@ END_LOCK = Decision(
     carry_out=_end_lock,
     form=LogReasonForm,
     flag=DELETION,
+    named=lambda attempt: f"{attempt.username}, {attempt.ip_address}",
 )
 
 
@@ -100,6 +102,8 @@ class AttemptAdmin(LookOnly):
 
     fields = ("attempt_time", "username", "ip_address", "user_agent", "failures_since_start")
     list_display = fields
+    # The list has everything, and the row's own page would be named by the package, in English.
+    list_display_links = None
     ordering = ["-pk"]
     search_fields = ["username__exact", "ip_address__exact"]
     search_help_text = gettext_lazy("A user's whole e-mail address, or a whole IP address")

@@ -8,6 +8,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from accounts.models import LedgerEntry
+from accounts.sizes import size_in_words
 from accounts.thresholds import FULL, NEAR
 from accounts.usage import Meter, Usage
 
@@ -32,7 +33,7 @@ def bars_of(usage: Usage) -> list[Bar]:
     return [
         _bar(_("Templates this month"), usage.templates, _number),
         _bar(_("Seconds of video this month"), usage.seconds, _number),
-        _bar(_("Storage in GB"), usage.storage, _gigabytes),
+        _bar(_("Storage"), usage.storage, size_in_words),
     ]
 
 
@@ -90,7 +91,8 @@ def _changes(held: float, used: float, granted: float) -> str:
 
 
 def _signed(change: float) -> str:
-    told = number_format(abs(change), 2 if change % 1 else 0, force_grouping=True)
+    # number_format cuts, and would tell 6.666 and 6.67 as two.
+    told = number_format(round(abs(change), 2), 2 if change % 1 else 0, force_grouping=True)
     return f"{'−' if change < 0 else '+'}{told}"
 
 
@@ -108,10 +110,3 @@ def _bar(label: str, meter: Meter, told: Callable[[int], str]) -> Bar:
 
 def _number(value: int) -> str:
     return number_format(value, decimal_pos=0, force_grouping=True)
-
-
-def _gigabytes(size: int) -> str:
-    """With thousandths below a gigabyte: a small limit must not read as none."""
-    places = 1 if size >= 1_000_000_000 or not size else 3
-    # Left to itself number_format cuts off.
-    return number_format(round(size / 1_000_000_000, places), places)

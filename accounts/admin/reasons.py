@@ -73,8 +73,19 @@ class Accounts(_Of):
         return False
 
 
+class NewMemberForm(RowForm):
+    """A row that somebody has opened wants to be filled in, or to be taken away: else it would go in silence."""
+
+    def has_changed(self) -> bool:
+        """Also where nothing but the proposed role was sent."""
+        sent = self.is_bound and not self.instance.pk and self.add_prefix("role") in self.data
+        return sent or super().has_changed()
+
+
 class _New(_Of):
     """Apart from those that are there, whose user and account stay what they are."""
+
+    form = NewMemberForm
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only adds."""

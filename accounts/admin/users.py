@@ -16,6 +16,7 @@ from accounts import administration
 from accounts.admin.base import BoundedPaginator, staff_of
 from accounts.admin.decisions import Decision, RefusedError, decide
 from accounts.admin.reasons import FIELD, Accounts, NewAccounts, Reasoned, WithReason, reason_field
+from accounts.admin.rights import OffersRights
 from accounts.members import MembersError
 from accounts.models import Account, User
 from accounts.pages.members import words_for
@@ -33,8 +34,18 @@ else:
 _RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
+_PASSWORD_OR_NOT = gettext_lazy(
+    "Without a password they cannot sign in until they set one by the link that “Forgotten your password?” mails."
+)
+
+
 class UserCreationForm(CreationForm):
     """By e-mail address."""
+
+    def __init__(self, *args: Any, **values: Any) -> None:
+        """Django's text speaks of other ways to sign in, and there are none here."""
+        super().__init__(*args, **values)
+        self.fields["usable_password"].help_text = _PASSWORD_OR_NOT
 
     class Meta:
         model = User
@@ -53,6 +64,12 @@ class PasswordForm(SetPassword):
     """A new password for somebody, and why."""
 
     reason = reason_field()
+
+    def __init__(self, *args: Any, **values: Any) -> None:
+        """As for a new user."""
+        super().__init__(*args, **values)
+        if "usable_password" in self.fields:
+            self.fields["usable_password"].help_text = _PASSWORD_OR_NOT
 
 
 def not_for_you(user: User, by: User) -> str:
@@ -95,7 +112,7 @@ DELETE = Decision(
 
 
 @admin.register(User)
-class UserAdmin(Reasoned, UserPages):
+class UserAdmin(OffersRights, Reasoned, UserPages):
     """Users, and the accounts that they are in."""
 
     form = UserForm

@@ -6,8 +6,8 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from accounts.ledger import OverLimitError, What, month_after, month_of
+from accounts.sizes import size_in_words
 from templategen.actions.errors import QuotaError
-from templategen.sizes import size_in_words
 
 
 def over_quota(problem: OverLimitError) -> QuotaError:

@@ -48,7 +48,7 @@ def _page(request: HttpRequest) -> HttpResponse:
         "parts": stuck.parts(now=now),
         "troubles": stuck.troubles(now=now),
         "beats": standing.beats(now=now),
-        "leases": standing.leases(now=now),
+        "conductor": standing.conductor(now=now),
         "queue": _queue(now=now),
         "may_decide": request.user.has_perm(DECIDE),
         "may_resume": request.user.has_perm(RESUME),
@@ -88,7 +88,11 @@ def _resume(request: HttpRequest, key: str) -> HttpResponse:
     _require(request, RESUME)
     get_object_or_404(CredentialStatus, key=key[:_MOST_KEY])
     decisions.resume(key, by=staff_of(request), why=request.POST.get("why", ""))
-    messages.success(request, _("The credential is resumed: what waits is handed over again."))
+    text = _(
+        "Resumed: the next template that waits tries it. If Alibaba refuses again, it pauses again, and this page "
+        "says why."
+    )
+    messages.success(request, text)
     return redirect(_back(request))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from templategen import credential_status, standing
+from templategen import credential_status, reconcile, standing
 from templategen.error_texts import ErrorText, explain
 from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.pipeline_models import CredentialStatus
@@ -51,6 +51,10 @@ class Row:
     candidates: Sequence[Candidate]
     more_candidates: int
     choices: Choices
+    # Until when the machine looks for its answer at the latest; None where it does not.
+    looked_for_until: datetime | None = None
+    # When the machine does something next; None where it leaves that to a person.
+    next_step_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ def choices_of(template: ActionTemplate) -> Choices:
 def row_of(template: ActionTemplate) -> Row:
     """One template, as its page and the pipeline's page show it."""
     found = [_candidate(each) for each in template.found if isinstance(each, dict) and each.get("task_id")]
+    asks_person = template.state in UNDECIDED and template.error_code == FOR_A_PERSON
+    is_looked_for = template.state in UNDECIDED and not asks_person and template.sent_at is not None
     return Row(
         template=template,
         text=explain(template),
@@ -104,6 +110,8 @@ def row_of(template: ActionTemplate) -> Row:
         candidates=found[:MOST_CANDIDATES],
         more_candidates=max(len(found) - MOST_CANDIDATES, 0),
         choices=choices_of(template),
+        looked_for_until=reconcile.look_until(template) if is_looked_for else None,
+        next_step_at=None if asks_person else template.next_look_at,
     )
 
 
@@ -113,6 +121,7 @@ def parts(*, now: datetime) -> dict[str, Part]:
     return {
         "unread": _part(standing.unread(now=now)),
         "undecided": _part(standing.undecided()),
+        "looked_for": _part(standing.looked_for()),
         "overdue": _part(standing.overdue(now=now)),
         "lost": _part(kept.filter(state=State.LOST).order_by("-changed_at", "-pk")),
     }

@@ -16,6 +16,7 @@ from templategen.admin.base import Decides
 from templategen.admin.stuck import row_of
 from templategen.models import ActionTemplate, Event, FormerTask, TemplateQuerySet
 from templategen.redact import redact, redact_within
+from templategen.states import State
 
 # Each has an index of its own, for rows that have one.
 _IDS = ("template_id", "task_id", "submit_request_id", "request_id")
@@ -28,17 +29,35 @@ def told(event: Event) -> str:
     return ", ".join(f"{name}: {value}" for name, value in found.items()) if isinstance(found, dict) else ""
 
 
-class EventInline(LookOnlyInline):
-    """What happened, on the template's page."""
+class InWords:
+    """What events' lists show besides their own columns."""
 
-    model = Event
-    fields = ("at", "kind", "start", "to", "attempt", "by", "told")
-    readonly_fields = fields
+    @admin.display(description=gettext_lazy("from"))
+    def start_in_words(self, event: Event) -> str:
+        """The state before, as people read it."""
+        return _state(event.start)
+
+    @admin.display(description=gettext_lazy("to"))
+    def to_in_words(self, event: Event) -> str:
+        """The state after."""
+        return _state(event.to)
 
     @admin.display(description=gettext_lazy("Details"))
     def told(self, event: Event) -> str:
         """Ids, codes and messages, without keys and signed URLs."""
         return told(event)
+
+
+def _state(value: str) -> str:
+    return str(dict(State.choices).get(value, value))
+
+
+class EventInline(InWords, LookOnlyInline):
+    """What happened, on the template's page."""
+
+    model = Event
+    fields = ("at", "kind", "start_in_words", "to_in_words", "attempt", "by", "told")
+    readonly_fields = fields
 
 
 class FormerTaskInline(LookOnlyInline):
@@ -138,22 +157,17 @@ def find_by_id(term: str) -> list[int]:
 
 
 @admin.register(Event)
-class EventAdmin(LookOnly):
+class EventAdmin(InWords, LookOnly):
     """What happened to templates, newest first."""
 
-    list_display = ["at", "template", "kind", "start", "to", "attempt", "task_id", "by", "told"]
-    fields = ("at", "template", "kind", "start", "to", "attempt", "task_id", "by", "told")
+    fields = ("at", "template", "kind", "start_in_words", "to_in_words", "attempt", "task_id", "by", "told")
+    list_display = fields
     readonly_fields = fields
     list_select_related = ["template", "by"]
     ordering = ["-pk"]
     # Only that there is a search box; find_by_id is what searches.
     search_fields = ["task_id__exact"]
     search_help_text = TemplateAdmin.search_help_text
-
-    @admin.display(description=gettext_lazy("Details"))
-    def told(self, event: Event) -> str:
-        """Ids, codes and messages, without keys and signed URLs."""
-        return told(event)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from accounts.sizes import size_in_words
 from templategen import finding_texts
-from templategen.sizes import size_in_words
 from templategen.states import State
 
 register = template.Library()
@@ -128,6 +128,12 @@ def state_sentence(state: str) -> str:
 def codec_name(codec: str) -> str:
     """A codec as people call it."""
     return _CODECS.get(codec, codec)
+
+
+@register.filter
+def video_ratio(ratio: str) -> str:
+    """What the service calls the picture's shape; only its usual word is translated."""
+    return _("standard ratio") if ratio == "standard" else ratio
 
 
 @register.filter

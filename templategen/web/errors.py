@@ -5,11 +5,12 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, DisallowedHost
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views import defaults
 
 from accounts.access import NotAllowedError
 from accounts.middleware import wants_json
@@ -70,6 +71,13 @@ def _account(request: HttpRequest) -> dict[str, Any]:
     """For the page's menu: a member is still in their account."""
     membership: Membership | None = getattr(request, "membership", None)
     return {} if membership is None else {"account": membership.account}
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 for what nothing can be made of: a page; without one where there is no site to speak for."""
+    if isinstance(exception, DisallowedHost) or not hasattr(request, "user"):
+        return defaults.bad_request(request, exception)
+    return render(request, "errors/bad_request.html", {"back": _back(request)}, status=HTTPStatus.BAD_REQUEST)
 
 
 def _message(request: HttpRequest, text: str, status: HTTPStatus) -> HttpResponse:

@@ -61,6 +61,11 @@ _HAPPENED: dict[str, str | Promise] = {
     Event.Kind.CANCEL_WANTED: gettext_lazy("It was asked to be canceled"),
     Event.Kind.LOOK_WANTED: gettext_lazy("Alibaba was to be asked again"),
 }
+# A connection that failed is noted by its exception's name (clients/dashscope.py), which tells readers nothing.
+_NO_ANSWER = frozenset({
+    "ChunkedEncodingError", "ConnectTimeout", "ConnectionError", "ContentDecodingError", "ProxyError", "ReadTimeout",
+    "SSLError", "Timeout",
+})  # fmt: skip
 _SHOWN_DETAIL = ("code", "message", "task_id", "template_id", "request_id")
 
 
@@ -102,4 +107,8 @@ def _moved(event: Event) -> str:
 
 
 def _detail(detail: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(redact(str(detail[name])) for name in _SHOWN_DETAIL if detail.get(name))
+    return tuple(_shown(name, redact(str(detail[name]))) for name in _SHOWN_DETAIL if detail.get(name))
+
+
+def _shown(name: str, word: str) -> str:
+    return _("no answer") if name == "message" and word in _NO_ANSWER else word

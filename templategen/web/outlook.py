@@ -40,13 +40,20 @@ def outlook(state: State, place: Place, hold: Hold | None, now: datetime) -> str
     """The sentences for one; empty where nothing is known."""
     left = place.expected_ready - now if place.expected_ready is not None else None
     if state == State.QUEUED:
-        then = hold.line if hold is not None else _ready_in(left) if left is not None else ""
-        return " ".join(filter(None, [_in_line(place), then]))
+        return " ".join(filter(None, [_in_line(place), _what_then(place, hold, left)]))
     if left is None:
         return ""
     if left <= timedelta():
         return _("It takes longer than usual.")
     return _time_left(left) if state == State.RUNNING else _ready_in(left)
+
+
+def _what_then(place: Place, hold: Hold | None, left: timedelta | None) -> str:
+    if hold is not None:
+        return hold.line
+    if place.is_behind_search:
+        return _("Nothing is sent until it is known what became of a video that was sent and got no answer.")
+    return _ready_in(left) if left is not None else ""
 
 
 def _in_line(place: Place) -> str:

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account, Membership
 from accounts.permissions import Permission, may
+from accounts.sizes import left_in_words, size_in_words
 from accounts.thresholds import FULL, NEAR, threshold_of
 from accounts.usage import Meter, Usage, usage_of
-from templategen.sizes import left_in_words, size_in_words
 
 
 @dataclass(frozen=True)

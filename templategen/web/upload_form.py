@@ -15,10 +15,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.models import Account
+from accounts.sizes import size_in_words
 from templategen import actions
 from templategen.access import Permission, account_for
 from templategen.finding_texts import FindingText, describe
-from templategen.sizes import size_in_words
 from templategen.video.facts import Finding
 from templategen.video.limits import judge_size
 from templategen.video.probe import Probe, probe

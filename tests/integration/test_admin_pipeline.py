@@ -132,7 +132,12 @@ def test_every_kind_of_trouble_is_laid_out(admin: Client, owner: User) -> None:
                   "host:1:ab", "3 h ago", "For a person to decide (1)", "Overdue (2)", "Lost (1)"):  # fmt: skip
         assert shown in text, shown
     assert "Waiting one" not in text
-    assert "Looked for one" not in text
+    # What the machine looks for itself is shown too, apart from what asks for a person.
+    asks, _heading, rest = text.partition('id="looked-for"')
+    assert "Looked for one" not in asks
+    assert "Looked for one" in rest.partition('id="overdue"')[0]
+    assert "at the latest" in rest.partition('id="overdue"')[0]
+    assert "2036" not in text
 
 
 def test_lists_are_short_and_say_how_many_more_there_are(admin: Client, owner: User) -> None:
@@ -221,7 +226,7 @@ def test_resume_lets_the_line_go_on_and_is_kept_in_the_log(admin: Client, chief:
     text = page(admin)
     assert "req-9" in text
     answer = admin.post(f"{PAGE}credential/site/", follow=True)
-    assert "handed over again" in answer.content.decode()
+    assert "If Alibaba refuses again, it pauses again" in answer.content.decode()
     assert not credential_status.paused()
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_id) == (chief, str(CredentialStatus.objects.get().pk))

@@ -17,7 +17,7 @@ from templategen import credential_status, estimates
 from templategen.estimates import Place
 from templategen.models import ActionTemplate
 from templategen.pipeline_models import CredentialStatus
-from templategen.states import State
+from templategen.states import FOR_A_PERSON, State
 from templategen.web.hold import hold_of
 from templategen.web.outlook import outlook
 from tests.factories import make_template
@@ -130,6 +130,17 @@ def test_the_place_is_the_same_on_every_page(web: Client, studio: Account) -> No
         page = web.get(f"{GALLERY}templates/{template.public_id}/").content.decode()
         assert said(page, template) == said(first_page, template)
     assert said(second_page, line[5]) == "Number 6 of 30 in your line."
+
+
+def test_no_time_is_promised_while_an_answer_is_looked_for(web: Client, studio: Account) -> None:
+    ready_after(studio, 240)
+    lost_answer = make_template(studio, State.UNCONFIRMED, error_code="unconfirmed", sent_at=timezone.now())
+    only = queued(studio, 1)
+    text = said(web.get(GALLERY).content.decode(), only)
+    assert "Ready in" not in text
+    assert "until it is known what became of" in text
+    ActionTemplate.objects.filter(pk=lost_answer.pk).update(error_code=FOR_A_PERSON)
+    assert "Ready in" in said(web.get(GALLERY).content.decode(), only)
 
 
 def test_how_many_others_wait_is_not_told(web: Client, studio: Account, stranger: User) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from templategen.sizes import left_in_words, size_in_words
+from accounts.sizes import left_in_words, size_in_words
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
+from accounts.sizes import size_in_words
 from templategen import actions
 from templategen.error_texts import explain
 from templategen.finding_texts import describe
 from templategen.models import ActionTemplate
 from templategen.pipeline_models import Heartbeat
-from templategen.sizes import size_in_words
 from templategen.states import FOR_A_PERSON, State
 from templategen.video.facts import Finding
 from templategen.video.probe import probe
