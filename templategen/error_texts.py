@@ -4,14 +4,22 @@ Codes of DashScope: the API page's own table and the "Error messages" page (alib
 in lower case. The raw code, message and request ID stay on the row and are shown beside.
 """
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from templategen.key_texts import ErrorText, own_key_text
 from templategen.models import ActionTemplate
 from templategen.policy import Verdict, verdict_on
+from templategen.redact import redact
 from templategen.states import State
 
-__all__ = ["ErrorText", "explain", "explain_code", "known_codes", "own_key_text"]
+__all__ = ["ErrorText", "explain", "explain_code", "known_codes", "own_key_text", "said"]
+
+# A connection that failed is noted by its exception's name (clients/dashscope.py), which tells readers nothing.
+_NO_ANSWER = frozenset({
+    "ChunkedEncodingError", "ConnectTimeout", "ConnectionError", "ContentDecodingError", "ProxyError", "ReadTimeout",
+    "SSLError", "Timeout",
+})  # fmt: skip
 
 _OTHER_CLIP = _("Choose another clip, or cut or film it anew, and upload it.")
 _TRY_AGAIN = _("Try again; the stored video is used, nothing is uploaded a second time.")
@@ -305,3 +313,8 @@ def explain_code(code: str) -> ErrorText | None:
 def known_codes() -> frozenset[str]:
     """The codes that have words of their own."""
     return frozenset(_BY_CODE)
+
+
+def said(message: str) -> str:
+    """The message of the service or the connection as people may read it: without keys and signed URLs."""
+    return gettext("no answer") if message in _NO_ANSWER else redact(message)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from templategen import credential_status, reconcile, standing
-from templategen.error_texts import ErrorText, explain
+from templategen.error_texts import ErrorText, explain, said
 from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.pipeline_models import CredentialStatus
 from templategen.redact import redact
@@ -106,7 +106,7 @@ def row_of(template: ActionTemplate) -> Row:
     return Row(
         template=template,
         text=explain(template),
-        said=redact(template.error_message),
+        said=said(template.error_message),
         candidates=found[:MOST_CANDIDATES],
         more_candidates=max(len(found) - MOST_CANDIDATES, 0),
         choices=choices_of(template),

@@ -11,10 +11,9 @@ from django.urls import reverse
 
 from accounts.models import Account
 from templategen.credentials import Mark, marks_of
-from templategen.error_texts import ErrorText, explain
+from templategen.error_texts import ErrorText, explain, said
 from templategen.finding_texts import FindingText, describe
 from templategen.models import ActionTemplate
-from templategen.redact import redact
 from templategen.states import CANCELABLE, DELETABLE, FOR_A_PERSON, RETRYABLE, State
 from templategen.video.facts import Finding
 from templategen.web.hold import Hold, hold_of
@@ -106,7 +105,7 @@ class Card:
     @property
     def message(self) -> str:
         """The service's own words. Rows from before may have a signed address in them."""
-        return redact(self.template.error_message)
+        return said(self.template.error_message)
 
     @property
     def has_raw(self) -> bool:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.history import names_in
+from templategen.error_texts import said
 from templategen.models import ActionTemplate, Event
 from templategen.redact import redact
 from templategen.states import State
@@ -61,11 +62,6 @@ _HAPPENED: dict[str, str | Promise] = {
     Event.Kind.CANCEL_WANTED: gettext_lazy("It was asked to be canceled"),
     Event.Kind.LOOK_WANTED: gettext_lazy("Alibaba was to be asked again"),
 }
-# A connection that failed is noted by its exception's name (clients/dashscope.py), which tells readers nothing.
-_NO_ANSWER = frozenset({
-    "ChunkedEncodingError", "ConnectTimeout", "ConnectionError", "ContentDecodingError", "ProxyError", "ReadTimeout",
-    "SSLError", "Timeout",
-})  # fmt: skip
 _SHOWN_DETAIL = ("code", "message", "task_id", "template_id", "request_id")
 
 
@@ -107,8 +103,5 @@ def _moved(event: Event) -> str:
 
 
 def _detail(detail: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(_shown(name, redact(str(detail[name]))) for name in _SHOWN_DETAIL if detail.get(name))
-
-
-def _shown(name: str, word: str) -> str:
-    return _("no answer") if name == "message" and word in _NO_ANSWER else word
+    told = {name: str(detail[name]) for name in _SHOWN_DETAIL if detail.get(name)}
+    return tuple(said(word) if name == "message" else redact(word) for name, word in told.items())

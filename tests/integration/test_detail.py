@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Account, User
-from templategen.models import ActionTemplate
+from templategen.models import ActionTemplate, Event
 from templategen.states import State
 from tests.factories import FACTS, make_clip, make_template
 from tests.people import account_of
@@ -117,3 +117,14 @@ def test_media_that_is_not_there_is_404(web: Client, studio: Account) -> None:
     template = make_template(studio, State.UPLOADING, clip=make_clip(studio, stored_at=None, poster_key=""))
     for part in ("poster", "video", "download"):
         assert web.get(f"/a/studio/templates/{template.public_id}/{part}/").status_code == 404
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "no answer"), ("zh-hans", "没有答复")])
+def test_a_connection_without_an_answer_is_told_in_words(web: Client, owner: User, language: str, told: str) -> None:
+    template = make_template(
+        account_of(owner), State.UNCONFIRMED, error_code="unconfirmed", error_message="ConnectionError"
+    )
+    Event.objects.create(template=template, kind="moved", to="unconfirmed", detail={"message": "ConnectionError"})
+    text = web.get(f"/a/studio/templates/{template.public_id}/", headers={"Accept-Language": language}).content.decode()
+    assert told in text
+    assert "ConnectionError" not in text
