@@ -436,8 +436,8 @@ def test_every_secret_may_come_from_a_file(tmp_path: Path) -> None:
         **environment,
     )
     assert done.stdout.split() == [
-        "a-signing-key", "new-key", "old-key", "a-token", "word1", "word2", "word3", "587", "sk-one", "id", "word4",
-        "clips",
+        "a-signing-key", "new-key", "old-key", "a-signing-key", "a-token", "word1", "word2", "word3", "587", "sk-one",
+        "id", "word4", "clips",
     ], done.stderr  # fmt: skip
 
 
