@@ -56,10 +56,15 @@ class Decides(LookOnly):
 
     def _decide_all(self, request: HttpRequest, queryset: Any, do: str) -> None:
         templates = self.templates_of(queryset).select_related("clip", "account")
-        done = 0
+        done, why = 0, request.POST.get("why", "")
+        try:
+            decisions.require_reason(do, why)
+        except decisions.NoReasonError:
+            self.message_user(request, pipeline.no_reason(), messages.ERROR)
+            return
         for template in some_of(self, request, templates, MOST_AT_ONCE) or ():
             try:
-                decisions.decide(template, do=do, by=staff_of(request), said={"why": request.POST.get("why", "")})
+                decisions.decide(template, do=do, by=staff_of(request), said={"why": why})
             except decisions.NotSureError:
                 self._tell(request, template, _("It may be paid for twice; decide on its own page."))
             except actions.ServiceTroubleError as problem:

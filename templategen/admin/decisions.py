@@ -17,6 +17,10 @@ class NotSureError(Exception):
     """It may be paid for twice, and nobody said that this is known."""
 
 
+class NoReasonError(Exception):
+    """A change without a word of why: it would stand in the log without one."""
+
+
 Decision = Callable[[ActionTemplate, User, Mapping[str, str]], str]
 
 
@@ -24,9 +28,10 @@ def decide(template: ActionTemplate, *, do: str, by: User, said: Mapping[str, st
     """Carry out the decision named ``do``; a sentence that says what was done.
 
     ``said`` is the form: ``task_id`` for adopt, ``sure`` where it may be paid for twice, ``why``.
-    Raises KeyError for another name, NotSureError, actions.ActionError.
+    Raises KeyError for another name, NoReasonError, NotSureError, actions.ActionError.
     """
     decision = DECISIONS[do]
+    require_reason(do, said.get("why", ""))
     if do in _PAID and choices_of(template).may_bill_twice and not said.get("sure"):
         raise NotSureError
     text = decision(template, by, said)
@@ -34,8 +39,15 @@ def decide(template: ActionTemplate, *, do: str, by: User, said: Mapping[str, st
     return text
 
 
+def require_reason(do: str, why: str) -> None:
+    """Raise NoReasonError where something is changed and nobody says why. To look again changes nothing."""
+    if do != "look" and not why.strip():
+        raise NoReasonError
+
+
 def resume(key: str, *, by: User, why: str = "") -> str:
-    """The credential's line goes on at once; a sentence that says so. Raises CredentialStatus.DoesNotExist."""
+    """The credential's line goes on at once; a sentence that says so. Raises CredentialStatus.DoesNotExist, NoReasonError."""
+    require_reason("resume", why)
     status = CredentialStatus.objects.get(key=key)
     credential_status.resume(None if key == credential_status.SITE else int(key))
     text = _("Resumed.")

@@ -73,6 +73,8 @@ def _decide(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return redirect(_back(request))
     try:
         done = decisions.decide(template, do=do, by=staff_of(request), said=request.POST.dict())
+    except decisions.NoReasonError:
+        messages.error(request, no_reason())
     except decisions.NotSureError:
         messages.error(
             request, _("“%(name)s”: it may be paid for twice. Tick that you know it.") % {"name": template.name}
@@ -87,13 +89,22 @@ def _decide(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def _resume(request: HttpRequest, key: str) -> HttpResponse:
     _require(request, RESUME)
     get_object_or_404(CredentialStatus, key=key[:_MOST_KEY])
-    decisions.resume(key, by=staff_of(request), why=request.POST.get("why", ""))
+    try:
+        decisions.resume(key, by=staff_of(request), why=request.POST.get("why", ""))
+    except decisions.NoReasonError:
+        messages.error(request, no_reason())
+        return redirect(_back(request))
     text = _(
         "Resumed: the next template that waits tries it. If Alibaba refuses again, it pauses again, and this page "
         "says why."
     )
     messages.success(request, text)
     return redirect(_back(request))
+
+
+def no_reason() -> str:
+    """What somebody is told who decided without a word of why."""
+    return _("Nothing was done: say why. The reason stands in the administration's log.")
 
 
 def _require(request: HttpRequest, permission: str) -> None:

@@ -657,7 +657,7 @@ def test_what_was_chosen_and_is_gone_is_said_so(admin: Client, studio: Account) 
 def test_a_small_storage_limit_does_not_read_as_none(admin: Client, studio: Account) -> None:
     Quota.objects.create(account=studio, storage_bytes=30_000_000)
     ledger.hold_bytes(studio.pk, "clip:x", size=18_874_368)
-    assert "0.019 of 0.030" in text_of(admin, ACCOUNTS)
+    assert "18.9 MB of 30.0 MB" in text_of(admin, ACCOUNTS)
 
 
 def test_what_became_of_an_attempt_stands_in_the_ledger_in_words(admin: Client, studio: Account) -> None:

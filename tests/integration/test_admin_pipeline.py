@@ -52,7 +52,9 @@ def stuck(owner: User, state: State = State.UNCONFIRMED, **values: Any) -> Actio
 
 def decide(client: Client, template: ActionTemplate, do: str, **more: str) -> str:
     """The page that follows a decision."""
-    return client.post(f"{PAGE}{template.public_id}/", {"do": do, **more}, follow=True).content.decode()
+    return client.post(
+        f"{PAGE}{template.public_id}/", {"do": do, "why": "By hand", **more}, follow=True
+    ).content.decode()
 
 
 def page(client: Client, address: str = PAGE) -> str:
@@ -225,12 +227,28 @@ def test_resume_lets_the_line_go_on_and_is_kept_in_the_log(admin: Client, chief:
     credential_status.pause(None, code="Arrearage", message="Overdue", request_id="req-9")
     text = page(admin)
     assert "req-9" in text
-    answer = admin.post(f"{PAGE}credential/site/", follow=True)
+    without = admin.post(f"{PAGE}credential/site/", {"why": " "}, follow=True)
+    assert "Nothing was done: say why." in without.content.decode()
+    assert credential_status.paused()
+    answer = admin.post(f"{PAGE}credential/site/", {"why": "The bill is paid"}, follow=True)
     assert "If Alibaba refuses again, it pauses again" in answer.content.decode()
     assert not credential_status.paused()
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_id) == (chief, str(CredentialStatus.objects.get().pk))
+    assert "The bill is paid" in entry.change_message
     assert admin.post(f"{PAGE}credential/other/").status_code == 404
+
+
+def test_nothing_is_decided_about_a_template_without_a_reason(admin: Client, owner: User) -> None:
+    template = stuck(owner)
+    assert "Nothing was done: say why." in decide(admin, template, "cancel", why=" ")
+    chosen = {"action": "cancel_all", "_selected_action": [template.pk]}
+    assert "Nothing was done: say why." in admin.post(LIST, chosen, follow=True).content.decode()
+    template.refresh_from_db()
+    assert template.state == State.UNCONFIRMED
+    assert not LogEntry.objects.exists()
+    # To look again changes nothing.
+    assert "It is looked at again." in decide(admin, template, "look", why="")
 
 
 def test_giving_up_is_in_the_event_and_in_the_log_with_who_did_it(admin: Client, chief: User, owner: User) -> None:
@@ -319,7 +337,9 @@ def test_several_are_canceled_at_once_and_each_refusal_is_told(admin: Client, ow
     waiting = [make_template(account_of(owner), State.QUEUED) for _number in range(3)]
     ready = make_template(account_of(owner), State.READY, name="Ready one")
     chosen = [template.pk for template in [*waiting, ready]]
-    text = admin.post(LIST, {"action": "cancel_all", "_selected_action": chosen}, follow=True).content.decode()
+    text = admin.post(
+        LIST, {"action": "cancel_all", "_selected_action": chosen, "why": "By hand"}, follow=True
+    ).content.decode()
     assert "Done for 3 templates." in text
     assert "Ready one" in text
     assert {state_of(template) for template in waiting} == {State.CANCELED}
@@ -329,7 +349,12 @@ def test_several_are_canceled_at_once_and_each_refusal_is_told(admin: Client, ow
 def test_too_many_at_once_are_none(admin: Client, owner: User) -> None:
     for _number in range(MOST_AT_ONCE + 1):
         make_template(account_of(owner), State.QUEUED)
-    chosen = {"action": "cancel_all", "select_across": "1", "_selected_action": [ActionTemplate.objects.first().pk]}
+    chosen = {
+        "action": "cancel_all",
+        "select_across": "1",
+        "_selected_action": [ActionTemplate.objects.first().pk],
+        "why": "By hand",
+    }
     text = admin.post(LIST, chosen, follow=True).content.decode()
     assert "Nothing was done" in text
     assert not ActionTemplate.objects.filter(state=State.CANCELED).exists()
@@ -337,7 +362,7 @@ def test_too_many_at_once_are_none(admin: Client, owner: User) -> None:
 
 def test_what_may_be_billed_twice_is_not_tried_again_in_bulk(admin: Client, owner: User) -> None:
     lost, failed = stuck(owner, State.LOST, name="Lost one"), stuck(owner, State.FAILED)
-    chosen = {"action": "retry_all", "_selected_action": [lost.pk, failed.pk]}
+    chosen = {"action": "retry_all", "_selected_action": [lost.pk, failed.pk], "why": "By hand"}
     text = admin.post(LIST, chosen, follow=True).content.decode()
     assert "decide on its own page" in text
     assert (state_of(lost), state_of(failed)) == (State.LOST, State.QUEUED)
