@@ -9,6 +9,7 @@ from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
+from axes.utils import reset
 from django.conf import settings
 from django.db.models import Max, Sum
 from django.http import HttpRequest, HttpResponse
@@ -43,7 +44,7 @@ def forgive(user: User) -> None:
 
     Other users' wrong passwords from the same network address stay counted.
     """
-    AccessAttempt.objects.filter(username=user.email.lower()).delete()
+    reset(username=user.email.lower())
 
 
 def username(_request: HttpRequest, credentials: dict[str, Any] | None) -> str:

@@ -89,7 +89,7 @@ def test_states_lengths_and_numbers_are_said_in_the_readers_language(client: Cli
     template = make_template(account_of(owner), State.READY)
     choose(client)
     html = client.get(f"/a/studio/templates/{template.public_id}/").content.decode()
-    for words in ("已就绪", " 秒", "模板 ID", "每秒 24 帧", "历史"):
+    for words in ("已就绪", " 秒", "模板 ID", "24 帧/秒", "历史"):
         assert words in html, words
 
 
