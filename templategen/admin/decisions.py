@@ -46,7 +46,10 @@ def require_reason(do: str, why: str) -> None:
 
 
 def resume(key: str, *, by: User, why: str = "") -> str:
-    """The credential's line goes on at once; a sentence that says so. Raises CredentialStatus.DoesNotExist, NoReasonError."""
+    """The credential's line goes on at once; a sentence that says so.
+
+    Raises CredentialStatus.DoesNotExist, NoReasonError.
+    """
     require_reason("resume", why)
     status = CredentialStatus.objects.get(key=key)
     credential_status.resume(None if key == credential_status.SITE else int(key))
