@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,9 +16,13 @@ from tests.clips import make_clip
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 LIVE = re.compile("/live/")
-# A task that was found, as wide as it comes.
-WIDE = {"task_id": "t" * 100, "status": "S" * 60, "made_at": "2026-03-04T05:06:07+00:00", "request_id": "q" * 100}
 MARK = "window.notReloaded = true"
+
+
+def wide() -> dict[str, str]:
+    """A task that was found, as wide as it comes; no other account's, which would not be offered."""
+    made_at = "2026-03-04T05:06:07+00:00"
+    return {"task_id": uuid4().hex * 3, "status": "S" * 60, "made_at": made_at, "request_id": "q" * 100}
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +308,7 @@ def test_nothing_sticks_out_at_320_pixels(visit: Visit, rows: Rows, site: Site, 
         person,
         {"name": long, "template_id": "AACT." + "x" * 200},
         {"state": "failed", "name": "Two words", "error_message": "y" * 300, "error_code": "Z" * 100},
-        {"state": "unconfirmed", "name": "Nobody knows", "submit_request_id": "r" * 90, "found": [WIDE, WIDE]},
+        {"state": "unconfirmed", "name": "Nobody knows", "submit_request_id": "r" * 90, "found": [wide(), wide()]},
     )
     page = visit(person, viewport={"width": 320, "height": 640}, color_scheme=scheme)
     for address in (
@@ -368,12 +373,13 @@ def test_a_real_clip_plays_is_renamed_and_its_id_copied_as_a_command(
 
 
 def test_a_person_decides_by_keyboard_and_reads_what_came_of_it(visit: Visit, rows: Rows, person: Person) -> None:
-    rows.put(person, {"state": "unconfirmed", "name": "Waltz", "found": [WIDE]})
+    found = wide()
+    rows.put(person, {"state": "unconfirmed", "name": "Waltz", "found": [found]})
     page = visit(person)
     card(page, "Waltz").get_by_role("link", name="Look and decide about Waltz").press("Enter")
     expect(page.get_by_role("heading", name="You decide")).to_be_in_viewport()
     mine = page.get_by_role("button", name="This one is mine")
-    expect(mine).to_have_accessible_description(WIDE["task_id"])
+    expect(mine).to_have_accessible_description(found["task_id"])
     mine.press("Enter")
     expect(page.locator(".lead")).to_contain_text("does not know this task")
     page.get_by_role("link", name="Back").press("Enter")

@@ -63,6 +63,8 @@ def expect_clean(answer: HttpResponseBase, what: object) -> str:
     if answer.get("Content-Type", "").startswith("text/html"):
         assert flaws_of(text) == [], what
         assert [word for word in SIGNED if word in text] == [], what
+        # Named on purpose, where the sandbox stands in for Alibaba: it opens nothing else.
+        text = text.replace(f"<code>{API_KEY}</code>", "")
     assert [word for word in KEYS if word in text] == [], what
     return text
 

@@ -190,7 +190,7 @@ def test_whoever_runs_the_site_may_say_whose_task_it_is(
     # As a member they are none the wiser than the others.
     assert client.post(address(template, "adopt"), {"task_id": task_id}).status_code == 422
     at = f"/admin/templategen/actiontemplate/pipeline/{template.public_id}/"
-    client.post(at, {"do": "adopt", "task_id": task_id})
+    client.post(at, {"do": "adopt", "task_id": task_id, "why": "Its video's length"})
     template.refresh_from_db()
     assert template.task_id == task_id
 

@@ -45,6 +45,7 @@ _WRITERS = {
             "access",
             "administration",
             "admin/accounts",
+            "admin/base",
             "admin/reasons",
             "credentials",
             "history",
