@@ -202,8 +202,9 @@ def _stores() -> set[int]:
 
 
 def _rebuild_month(account_id: int, month: date, *, mend: bool) -> list[Difference]:
-    UsageMonth.objects.get_or_create(account_id=account_id, month=month)
-    row = UsageMonth.objects.select_for_update().get(account_id=account_id, month=month)
+    if mend:
+        UsageMonth.objects.get_or_create(account_id=account_id, month=month)
+    row = UsageMonth.objects.select_for_update().filter(account_id=account_id, month=month).first() or UsageMonth()
     sums = LedgerEntry.objects.filter(account_id=account_id, month=month).aggregate(**_sums(MONTHLY))
     wrong = _differences(row, sums, MONTHLY, account_id=account_id, month=month)
     if wrong and mend:
@@ -212,8 +213,9 @@ def _rebuild_month(account_id: int, month: date, *, mend: bool) -> list[Differen
 
 
 def _rebuild_storage(account_id: int, *, mend: bool) -> list[Difference]:
-    StorageUse.objects.get_or_create(account_id=account_id)
-    row = StorageUse.objects.select_for_update().get(account_id=account_id)
+    if mend:
+        StorageUse.objects.get_or_create(account_id=account_id)
+    row = StorageUse.objects.select_for_update().filter(account_id=account_id).first() or StorageUse()
     sums = LedgerEntry.objects.filter(account_id=account_id, month=None).aggregate(**_sums(_STORED))
     wrong = _differences(row, sums, _STORED, account_id=account_id, month=None)
     if wrong and mend:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from accounts import administration, tokens, usage
-from accounts.admin.decisions import Decision, ReasonForm, RefusedError, new_token
+from accounts.admin.decisions import Decision, LogReasonForm, ReasonForm, RefusedError, new_token
 from accounts.administration import OwnLimits
 from accounts.models import Account, Quota, User
 
@@ -157,11 +157,10 @@ def why_kept() -> str:
     )
 
 
-def recompute(account: Account) -> str:
-    """Counters from the ledger; a sentence for the log."""
+def _recompute(account: Account, _by: User, _given: dict[str, Any]) -> str:
     found = usage.rebuild_account(account.pk)
     if not found:
-        return _("Counters compared with the ledger: all are right.")
+        return ""
     told = ngettext(
         "Counters compared with the ledger: %(count)d was wrong and is mended: %(which)s",
         "Counters compared with the ledger: %(count)d were wrong and are mended: %(which)s",
@@ -207,6 +206,13 @@ DECISIONS: dict[str, Decision] = {
         about=gettext_lazy("Members can make and change things again, and what waits goes on."),
         button=gettext_lazy("End the suspension"),
         carry_out=_reactivate,
+    ),
+    "recompute": Decision(
+        title=gettext_lazy("Recompute usage from the ledger"),
+        about=gettext_lazy("Counters become the sum of the ledger's entries again. The log names each that was wrong."),
+        button=gettext_lazy("Recompute"),
+        carry_out=_recompute,
+        form=LogReasonForm,
     ),
     "revoke_tokens": Decision(
         title=gettext_lazy("Revoke API tokens"),

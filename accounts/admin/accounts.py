@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -14,8 +13,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts import administration, credentials, history, ledger
 from accounts.admin import account_decisions
-from accounts.admin.base import Quick, log, staff_of
-from accounts.admin.decisions import decide, some_of
+from accounts.admin.base import Quick, staff_of
+from accounts.admin.decisions import decide
 from accounts.admin.filters import OwnKeyFilter, UsageFilter
 from accounts.admin.meters import Bar, Line, bars_of, cell
 from accounts.admin.reasons import FIELD, Members, NewMembers, Reasoned, RowForm, WithReason
@@ -70,6 +69,7 @@ class AccountAdmin(Reasoned, Quick):
     set_limits = _action("set_limits", "change")
     suspend = _action("suspend", "change")
     reactivate = _action("reactivate", "change")
+    recompute = _action("recompute", "change")
     revoke_tokens = _action("revoke_tokens", "change")
     delete = _action("delete", "remove")
 
@@ -126,18 +126,6 @@ class AccountAdmin(Reasoned, Quick):
     def own_key(self, account: Account) -> bool:
         """Whether it has brought an Alibaba key of its own."""
         return bool(account.has_own_key)  # type: ignore[attr-defined]  # annotated above
-
-    # --- decisions without a form ---
-
-    @admin.action(description=gettext_lazy("Recompute usage from the ledger"), permissions=["change"])
-    def recompute(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
-        """Counters become the sum of their entries again."""
-        chosen = some_of(self, request, queryset)
-        for account in chosen or ():
-            told = account_decisions.recompute(account)
-            log(staff_of(request), account, told, flag=CHANGE)
-            text = _("“%(name)s”: %(text)s") % {"name": account.name, "text": told}
-            self.message_user(request, text, messages.SUCCESS)
 
     # --- the page of one account ---
 

@@ -372,12 +372,16 @@ def test_an_account_is_suspended_and_reactivated_with_a_reason(admin: Client, st
     assert set(AccountEvent.objects.values_list("by_email", "by_staff", "reason")) == {("", True, WHY)}
 
 
-def test_recomputing_mends_the_counters_and_says_so(admin: Client, studio: Account) -> None:
+def test_recomputing_asks_why_mends_the_counters_and_says_so(admin: Client, studio: Account) -> None:
     ledger.hold(studio.pk, "template:1:1", milliseconds=1000)
     UsageMonth.objects.update(templates_held=9)
-    admin.post(ACCOUNTS, {"action": "recompute", "_selected_action": [studio.pk]})
+    decide(admin, "recompute", studio, reason="")
+    assert UsageMonth.objects.get().templates_held == 9
+    decide(admin, "recompute", studio)
     assert UsageMonth.objects.get().templates_held == 1
     assert "templates_held" in logged(studio)
+    assert WHY in logged(studio)
+    assert "it is so already" in decide(admin, "recompute", studio).content.decode()
 
 
 def test_tokens_are_revoked_all_at_once_or_one(admin: Client, studio: Account, owner: User) -> None:

@@ -115,6 +115,9 @@ def test_a_wrong_counter_is_found_and_mended(account):
     ledger.hold(account.pk, "template:a:1", milliseconds=5000)
     UsageMonth.objects.update(templates_held=2)
     assert [(one.column, one.counter, one.entries) for one in rebuild(check=True)] == [("templates_held", 2, 1)]
+    UsageMonth.objects.all().delete()
+    assert [(one.column, one.counter, one.entries) for one in rebuild(check=True) if one.entries == 1]
+    assert not UsageMonth.objects.exists()
     rebuild(check=False)
     assert not rebuild(check=True)
 
