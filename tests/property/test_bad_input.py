@@ -6,7 +6,6 @@ Every address of tests/doors.py, so that a new one is tried too.
 import io
 import json
 import string
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
@@ -25,12 +24,12 @@ from templategen.actions.names import clean_file_name, clean_name
 from templategen.clients import build
 from templategen.models import ActionTemplate
 from templategen.states import State
-from tests.conftest import point_at
 from tests.doors import DOORS, WITHOUT_ACCOUNT, make_behind, path_of
 from tests.factories import make_clip, make_template
 from tests.people import account_of
 from tests.property import hostile
-from tests.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("no_limits")
 
 QUICK = {
     "max_examples": 10,
@@ -40,22 +39,6 @@ QUICK = {
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 }
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(autouse=True)
-def _no_limits(settings: Any) -> None:
-    """Nobody is refused for coming often: every example is to be looked at."""
-    settings.LIMITS = dict.fromkeys(settings.LIMITS, "")
-    settings.AXES_FAILURE_LIMIT = settings.SIGN_IN_ADDRESS_LIMIT = 10**6
-    settings.SIGN_UP = "open"
-
-
-@pytest.fixture
-def services(db: None, sandbox: Sandbox, settings: Any) -> Iterator[None]:
-    """OSS and DashScope answer; nothing of the queue runs."""
-    point_at(sandbox, settings)
-    yield
-    build.forget()
 
 
 def expect_calm(answer: HttpResponseBase, *, sent: object) -> None:

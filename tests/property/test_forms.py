@@ -25,16 +25,15 @@ import accounts.forms as theirs
 from accounts import jobs, members, sign_up, tokens, two_step
 from accounts.models import Account, Role, User
 from accounts.pages import two_step as steps
-from templategen.clients import build
 from templategen.models import ActionTemplate
 from templategen.states import State
 from templategen.web import credential, precheck, uploads
-from tests.conftest import point_at
 from tests.doors import ALL, DOORS, WITHOUT_ACCOUNT, make_behind, path_of
 from tests.factories import make_template
 from tests.people import PASSWORD, account_of
 from tests.property import hostile
-from tests.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("no_limits")
 
 QUICK = {
     "max_examples": 12,
@@ -74,22 +73,6 @@ FORMS: dict[type[forms.BaseForm], Maker] = {
 }
 # Of JSON bodies: their values are of any type.
 JSON_FORMS = {uploads.BeginForm, uploads.PartsForm}
-
-
-@pytest.fixture(autouse=True)
-def _no_limits(settings: Any) -> None:
-    """Nobody is refused for coming often."""
-    settings.LIMITS = dict.fromkeys(settings.LIMITS, "")
-    settings.AXES_FAILURE_LIMIT = settings.SIGN_IN_ADDRESS_LIMIT = 10**6
-    settings.SIGN_UP = "open"
-
-
-@pytest.fixture
-def services(db: None, sandbox: Sandbox, settings: Any) -> Iterator[None]:
-    """OSS answers."""
-    point_at(sandbox, settings)
-    yield
-    build.forget()
 
 
 def ours(form: type[forms.BaseForm]) -> Iterator[type[forms.BaseForm]]:
