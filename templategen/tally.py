@@ -31,6 +31,12 @@ def flush() -> None:
             raise
 
 
+def forget() -> None:
+    """Throw away what was gathered and not written: for tests."""
+    with _lock:
+        _gathered.clear()
+
+
 def _add(name: str, label: str, number: int) -> None:
     row = Tally.objects.filter(name=name, label=label)
     if row.update(count=F("count") + number):

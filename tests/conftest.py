@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.core.cache import cache
 from django.utils import translation
 
 from accounts import limits
 from accounts.models import User
+from templategen import estimates, standing, tally
 from templategen.clients import build
 from tests.people import make_person
 from tests.product import Product, empty_queue
@@ -52,9 +54,14 @@ def _empty_queue() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_counted() -> None:
-    """What a process has counted in advance belongs to the database of the test before."""
+def _nothing_remembered() -> None:
+    """What a process keeps in memory tells of the database and the settings of the test before."""
     limits.forget()
+    tally.forget()
+    estimates.forget()
+    standing.forget()
+    build.forget()
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -88,16 +95,14 @@ def point_at(sandbox: Sandbox, settings: object) -> None:
 
 
 @pytest.fixture
-def product(transactional_db: None, sandbox: Sandbox, settings: object) -> Iterator[Product]:
+def product(transactional_db: None, sandbox: Sandbox, settings: object) -> Product:
     """The product's background work, against the running sandbox."""
     point_at(sandbox, settings)
-    yield Product()
-    build.forget()
+    return Product()
 
 
 @pytest.fixture
-def own_product(transactional_db: None, own_sandbox: Sandbox, settings: object) -> Iterator[Product]:
+def own_product(transactional_db: None, own_sandbox: Sandbox, settings: object) -> Product:
     """The same against a sandbox of its own, whose task list holds nothing of other tests."""
     point_at(own_sandbox, settings)
-    yield Product()
-    build.forget()
+    return Product()

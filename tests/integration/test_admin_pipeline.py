@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_q.models import Failure, Task
 
 from accounts.models import User
-from templategen import credential_status, standing
+from templategen import credential_status
 from templategen.admin.base import MOST_AT_ONCE
 from templategen.admin.templates import find_by_id
 from templategen.models import ActionTemplate, Event
@@ -35,7 +35,6 @@ def chief(owner: User) -> User:
 
 @pytest.fixture
 def admin(client: Client, chief: User) -> Client:
-    standing.forget()
     client.force_login(chief)
     return client
 

@@ -1,7 +1,7 @@
 """setup_oss, doctor and make_template, against the running sandbox."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,12 @@ from tests.sandbox import Sandbox, free_port
 
 
 @pytest.fixture
-def bucket(db: None, sandbox: Sandbox, settings: Any) -> Iterator[Sandbox]:
+def bucket(db: None, sandbox: Sandbox, settings: Any) -> Sandbox:
     """The sandbox's bucket, without rules."""
     point_at(sandbox, settings)
     storage().set_cors([CorsRule(["https://nobody.example"], ["GET"])])
     storage().set_lifecycle([LifecycleRule("other", "logs/", expiration=LifecycleExpiration(days=9))])
-    yield sandbox
-    build.forget()
+    return sandbox
 
 
 def run(name: str, *arguments: str) -> list[str]:

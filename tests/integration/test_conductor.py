@@ -10,7 +10,6 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Account
-from templategen import estimates
 from templategen.clients.dashscope import DashScope
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
@@ -42,7 +41,6 @@ def conducting() -> Iterator[Conductor]:
 
 @pytest.fixture
 def account(own_product) -> Account:
-    estimates.forget()
     return Account.objects.create(name="Studio", slug="studio")
 
 

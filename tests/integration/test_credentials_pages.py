@@ -12,7 +12,6 @@ from django.urls import reverse
 from accounts import credentials
 from accounts.models import AccountEvent, Credential
 from templategen import credential_status
-from templategen.clients import build
 from templategen.clients.addresses import is_allowed
 from templategen.credentials import check_now, learn_owner
 from templategen.management.examination import examine
@@ -39,8 +38,7 @@ def many_keys(tmp_path_factory):
 def account(owner, many_keys, settings):
     many_keys.clear_faults()
     point_at(many_keys, settings)
-    yield account_of(owner)
-    build.forget()
+    return account_of(owner)
 
 
 @pytest.fixture

@@ -45,8 +45,7 @@ def process(tmp_path_factory):
 def quick(transactional_db, settings):
     settings.RECONCILE_SETTLE_SECONDS = 0.0
     settings.PAUSE_PROBE_SECONDS = 0.0
-    yield settings
-    build.forget()
+    return settings
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ MINUTES = [timedelta(minutes=n) for n in range(40)]
 
 @pytest.fixture
 def accounts(db):
-    estimates.forget()
-    yield [Account.objects.create(name=slug, slug=slug) for slug in ("a", "b")]
-    estimates.forget()
+    return [Account.objects.create(name=slug, slug=slug) for slug in ("a", "b")]
 
 
 def past(account: Account, minutes: int) -> None:

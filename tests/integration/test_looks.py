@@ -18,9 +18,7 @@ NOW = timezone.now()
 
 @pytest.fixture
 def account(db):
-    estimates.forget()
-    yield Account.objects.create(name="Studio", slug="studio")
-    estimates.forget()
+    return Account.objects.create(name="Studio", slug="studio")
 
 
 def made_in(account: Account, seconds: float) -> None:

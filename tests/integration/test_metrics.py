@@ -23,9 +23,8 @@ TOKEN = "a-token-that-nobody-guesses"
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(settings: Any) -> None:
+def a_token(settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
-    standing.forget()
 
 
 def by_token(client: Client, token: str = TOKEN, **more: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from django.urls import path, reverse
 from accounts import history, ledger, members, tokens, two_step
 from accounts.models import Account, AccountEvent, Quota, Role, User
 from templategen.admin.queue import Failure
-from templategen.clients import build
 from templategen.logs import FieldsFormatter, JsonFormatter
 from templategen.models import ActionTemplate
 from templategen.states import State
@@ -42,13 +40,12 @@ LEFT_ABOUT = (
 
 
 @pytest.fixture
-def services(db: None, sandbox: Sandbox, settings: Any) -> Iterator[Sandbox]:
+def services(db: None, sandbox: Sandbox, settings: Any) -> Sandbox:
     """OSS and DashScope answer."""
     point_at(sandbox, settings)
     settings.SIGN_UP = "open"
     settings.LIMITS = dict.fromkeys(settings.LIMITS, "")
-    yield sandbox
-    build.forget()
+    return sandbox
 
 
 def text_of(answer: HttpResponseBase) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import credentials
 from accounts.models import Account, User
-from templategen import credential_status, estimates
+from templategen import credential_status
 from templategen.estimates import Place
 from templategen.models import ActionTemplate
 from templategen.pipeline_models import CredentialStatus
@@ -30,7 +30,6 @@ NOW = timezone.now()
 
 @pytest.fixture
 def studio(owner: User) -> Account:
-    estimates.forget()
     return account_of(owner)
 
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Account
-from templategen import estimates, pipeline, tally
+from templategen import pipeline, tally
 from templategen.clients.dashscope import Task
 from templategen.models import ActionTemplate, Clip
 from templategen.pipeline_models import CredentialStatus, Tally
@@ -76,13 +76,11 @@ class Watch:
 
 @pytest.fixture
 def watch(own_product, own_sandbox, settings):
-    estimates.forget()
     settings.DASHSCOPE_QUERIES_PER_SECOND = 0
     own_sandbox.settings(running_tasks=10_000, skip_download=True)
     watch = Watch(own_sandbox)
     yield watch
     watch.watcher.close()
-    estimates.forget()
 
 
 def states(rows) -> set[str]:
@@ -363,8 +361,6 @@ def test_looks_and_errors_are_counted(own_product, own_sandbox):
     account = Account.objects.create(name="Counted", slug="counted")
     task_id = own_sandbox.control("POST", "tasks", {"count": 1, "status": "RUNNING", "run_seconds": 60})["task_ids"][0]
     make_template(account, State.RUNNING, task_id=task_id, sent_at=timezone.now())
-    tally.flush()
-    Tally.objects.all().delete()
     own_product.one_round()
     own_product.one_round()
     tally.flush()

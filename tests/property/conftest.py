@@ -1,11 +1,9 @@
 """What the tests of bad input share."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from templategen.clients import build
 from tests.conftest import point_at
 from tests.sandbox import Sandbox
 
@@ -19,8 +17,6 @@ def no_limits(settings: Any) -> None:
 
 
 @pytest.fixture
-def services(db: None, sandbox: Sandbox, settings: Any) -> Iterator[None]:
+def services(db: None, sandbox: Sandbox, settings: Any) -> None:
     """OSS and DashScope answer; nothing of the queue runs."""
     point_at(sandbox, settings)
-    yield
-    build.forget()

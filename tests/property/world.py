@@ -118,7 +118,7 @@ class World:
         for model in (ActionTemplate, Clip, CredentialStatus, Turn, Lease, Tally):
             model.objects.all().delete()
         cache.clear()
-        tally._gathered.clear()
+        tally.forget()
         self.conductors = [Conductor(), Conductor()]
 
     # --- processes ---
