@@ -64,7 +64,9 @@ def _check_again(template: ActionTemplate, *, by: User | None) -> None:
             "retry.limits", _("The video itself breaks a limit; trying again would end the same. Upload a mended one.")
         )
     with transaction.atomic():
-        if not template.move(State.CHECKING, by=by, guard=_KEPT, **FRESH, next_look_at=timezone.now()):
+        # Of an attempt that has ended nothing is held again (ledger.hold): a check that passes holds for a new one.
+        again = {"attempt": template.attempt + 1, "next_look_at": timezone.now()}
+        if not template.move(State.CHECKING, by=by, guard=_KEPT, **FRESH, **again):
             raise lost_race()
         ring("check", template_pk=template.pk)
 

@@ -15,7 +15,7 @@ from accounts.models import Account, LedgerEntry, Quota
 from accounts.usage import rebuild, usage_of
 from templategen import actions
 from templategen.models import ActionTemplate, Clip, Event
-from templategen.states import FOR_A_PERSON, HOLDING, MOVES, State
+from templategen.states import FOR_A_PERSON, HOLDING, MOVES, RETRYABLE, State
 from tests.factories import make_template
 from tests.property.savepoint import Savepoint
 
@@ -69,7 +69,7 @@ class Templates(RuleBasedStateMachine):
             return
         to = data.draw(st.sampled_from(ways))
         values = {"claim_token": "t", "task_id": f"t{row.pk}-{attempt}", "template_id": "AACT.x"}
-        if to == State.QUEUED and start in {State.FAILED, State.LOST, State.CANCELED, State.BLOCKED}:
+        if to in {State.QUEUED, State.CHECKING} and start in RETRYABLE:
             values["attempt"] = attempt + 1
         before = usage_of(self.account.pk)
         try:
