@@ -16,6 +16,7 @@ timeout = 60
 graceful_timeout = 25
 keepalive = 5
 loglevel = "warning"
+logger_class = "templategen.gunicorn_log.SiteLogger"
 control_socket_disable = True
 if Path("/dev/shm").is_dir():  # noqa: S108 -- gunicorn makes an unlinked file of its own in it
     # A heartbeat file on a slow disk makes gunicorn think its workers hang.

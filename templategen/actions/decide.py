@@ -65,7 +65,7 @@ def _check_again(template: ActionTemplate, *, by: User | None) -> None:
         )
     with transaction.atomic():
         # Of an attempt that has ended nothing is held again (ledger.hold): a check that passes holds for a new one.
-        again = {"attempt": template.attempt + 1, "next_look_at": timezone.now()}
+        again: dict[str, Any] = {"attempt": template.attempt + 1, "next_look_at": timezone.now()}
         if not template.move(State.CHECKING, by=by, guard=_KEPT, **FRESH, **again):
             raise lost_race()
         ring("check", template_pk=template.pk)

@@ -1,5 +1,6 @@
 """`manage.py worker`, as a real process on a database of its own: what freezes, dies or hangs is found and cured."""
 
+import json
 import os
 import shutil
 import signal
@@ -51,8 +52,8 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture
 def worker(data: Path) -> Iterator[Running]:
-    """A worker whose queue has shown that it runs tasks."""
-    with running(data, *WORKER) as command:
+    """A worker whose queue has shown that it runs tasks. It logs as JSON."""
+    with running(data, *WORKER, LOG_FORMAT="json") as command:
         wait_until(lambda: beat(data), what="the first heartbeat")
         yield command
 
@@ -162,6 +163,13 @@ def test_sigterm_to_its_process_group_as_procfile_runners_send_it_ends_it_in_ord
     assert time.monotonic() - began < 4
     assert "does not stop" not in worker.text
     assert not processes_of(data)
+
+
+def test_whatever_it_says_itself_has_the_form_of_the_log(worker: Running, data: Path) -> None:
+    kill(cluster_of(worker.process.pid).main)
+    worker.wait_for(r"queue ended \(by signal SIGKILL\)")
+    assert worker.end() == 0
+    assert {"templategen.management.commands.worker"} <= {json.loads(line)["logger"] for line in worker.lines}
 
 
 def test_sigterm_to_every_process_at_once_ends_it_within_its_bound(worker: Running, data: Path) -> None:

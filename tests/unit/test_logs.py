@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import oss2
 import pytest
@@ -15,7 +16,9 @@ import requests
 import urllib3
 from django.http import HttpResponse
 from django.test import RequestFactory
+from gunicorn.app.wsgiapp import WSGIApplication
 
+from templategen.gunicorn_log import SiteLogger
 from templategen.logs import FieldsFormatter, JsonFormatter, about
 from templategen.redact import HIDDEN, redact, redact_within
 from templategen.web.request_ids import RequestIdMiddleware
@@ -263,3 +266,31 @@ def test_a_real_process_logs_in_the_form_that_is_set(tmp_path: Any, form: str) -
         assert json.loads(told)["template"] == "t-1"
     else:
         assert told == f'WARNING templategen: hello template=t-1 url="http://b/k?Signature={HIDDEN}"\n'
+
+
+def gunicorn_config(*arguments: str) -> Any:
+    """What gunicorn makes of our file and these arguments."""
+    with patch.object(sys, "argv", ["gunicorn", "-c", "python:templategen.gunicorn_config", *arguments, "none:none"]):
+        config = WSGIApplication().cfg
+    assert config.logger_class is SiteLogger
+    return config
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_gunicorns_own_lines_have_the_same_form_and_nothing_secret(form: str, monkeypatch: Any, capfd: Any) -> None:
+    monkeypatch.setenv("LOG_FORMAT", form)
+    log = SiteLogger(gunicorn_config("--access-logfile", "-"))
+    try:
+        log.error("Error handling request %s", "/invitation/abcdef0123456789/")
+        log.access_log.info('%(h)s "%(r)s"', {"h": "10.0.0.1", "r": "GET /sign-in/MQ/abcdef0123456789/ HTTP/1.1"})
+    finally:
+        for each in (log.error_log, log.access_log):
+            each.handlers.clear()
+    told = capfd.readouterr()
+    lines = told.err.splitlines() + told.out.splitlines()
+    assert len(lines) == 2
+    assert "abcdef0123456789" not in "".join(lines)
+    if form == "json":
+        assert [json.loads(line)["logger"] for line in lines] == ["gunicorn.error", "gunicorn.access"]
+    else:
+        assert lines[0] == f"ERROR gunicorn.error: Error handling request /invitation/{HIDDEN}/"

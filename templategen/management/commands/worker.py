@@ -91,7 +91,11 @@ class Command(BaseCommand):
             supervisor.kill(QUEUE)
 
     def _say(self, text: str) -> None:
-        self.stdout.write(text)
+        """To whoever looks on, or as one of the log's lines where something else reads them."""
+        if settings.LOG_FORMAT == "json":
+            logger.info(text)
+        else:
+            self.stdout.write(text)
         self.stdout.flush()
 
 
