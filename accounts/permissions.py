@@ -20,7 +20,7 @@ class Permission(StrEnum):
     USAGE = "usage"
     # Who did what in it, and why.
     HISTORY = "history"
-    # See its API tokens, and take them back.
+    # See its API tokens and what is told of its Alibaba key, and take them back.
     REVOKE = "revoke"
 
 

@@ -71,9 +71,9 @@ DOORS: dict[str, list[Door]] = {
     "web:usage": [Door("in 404 403 403 200 404 200")],
     "web:usage_csv": [Door("in 404 403 403 200 404 200")],
     # Without a key in the form, or one in use.
-    "web:credential": [Door("in 404 403 403 200 404 403"), _post("in 404 403 403 422 404 403")],
+    "web:credential": [Door("in 404 403 403 200 404 200"), _post("in 404 403 403 422 404 403")],
     "web:check_credential": [_post(OWNS)],
-    "web:remove_credential": [Door(OWNS), _post(OWNS)],
+    "web:remove_credential": [Door("in 404 403 403 302 404 302"), _post("in 404 403 403 302 404 302")],
     "web:precheck": [_post("in 404 403 400 400 404 403")],
     "web:uploads": [
         Door("401 404 200 200 200 404 200", is_json=True),

@@ -91,7 +91,7 @@ class CredentialForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 def credential(request: HttpRequest, slug: str) -> HttpResponse:
     """GET: what is in use, and the form. POST: the key is checked with DashScope, and only one that works is stored."""
-    account = access.account_for(request, slug, Permission.MANAGE)
+    account = access.account_for(request, slug, Permission.MANAGE if request.method == "POST" else Permission.REVOKE)
     form = CredentialForm(request.POST if request.method == "POST" else None)
     if request.method == "GET":
         return _page(request, account, form)
@@ -130,7 +130,7 @@ def check_credential(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def remove_credential(request: HttpRequest, slug: str) -> HttpResponse:
     """GET asks; POST goes back to the site's key."""
-    account = access.account_for(request, slug, Permission.MANAGE)
+    account = access.account_for(request, slug, Permission.REVOKE)
     own = credentials.in_use(account.pk)
     if own is None:
         return redirect("web:credential", slug=account.slug)

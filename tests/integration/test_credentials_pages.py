@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import credentials
-from accounts.models import AccountEvent, Credential
+from accounts.models import Account, AccountEvent, Credential
 from templategen import credential_status
 from templategen.clients.addresses import is_allowed
 from templategen.credentials import check_now, learn_owner
@@ -242,6 +242,16 @@ def test_removing_asks_first_and_goes_back_to_the_sites_key(web, account, owner)
     web.post(address)
     assert credentials.in_use(account.pk) is None
     assert AccountEvent.objects.filter(kind=AccountEvent.Kind.CREDENTIAL_REMOVED, by=owner).count() == 1
+
+
+def test_an_owner_of_a_suspended_account_withdraws_the_key_and_brings_none(web, account):
+    save(web, account)
+    Account.objects.update(status=Account.Status.SUSPENDED)
+    page = web.get(page_of(account)).content.decode()
+    assert ("Remove it" in page, "Check it now" in page, "Check and use it" in page) == (True, False, False)
+    web.post(reverse("web:remove_credential", args=[account.slug]))
+    assert credentials.in_use(account.pk) is None
+    assert save(web, account).status_code == 403
 
 
 def test_whose_key_it_is_comes_from_the_task_list(web, account, many_keys, settings):
