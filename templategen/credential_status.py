@@ -24,6 +24,8 @@ SITE = "site"
 _LONGEST_PROBE_WAIT = timedelta(hours=1)
 # No hold and no wait is longer (clients.dashscope reads no Retry-After beyond an hour): the clock was wrong.
 _LONGEST_HOLD = timedelta(minutes=65)
+# A pause that is over sooner is nobody's trouble.
+_WORTH_A_MAIL = timedelta(minutes=2)
 
 
 def key_of(credential_id: int | None) -> str:
@@ -39,6 +41,24 @@ def status_of(credential_id: int | None) -> CredentialStatus:
 def paused() -> list[CredentialStatus]:
     """Every credential that is paused, the longest first."""
     return list(CredentialStatus.objects.filter(paused_at__isnull=False).order_by("paused_at"))
+
+
+def untold(*, now: datetime) -> list[int]:
+    """Accounts' own credentials that are paused, and whose owners have not been told so."""
+    rows = CredentialStatus.objects.filter(paused_at__lte=now - _WORTH_A_MAIL, told_at=None).exclude(key=SITE)
+    return [int(key) for key in rows.order_by("paused_at").values_list("key", flat=True)]
+
+
+def claim_telling(credential_id: int, *, now: datetime) -> str | None:
+    """The code for which it is paused, for whoever tells the owners: once for each pause. None: nothing to tell."""
+    row = CredentialStatus.objects.filter(key=key_of(credential_id), paused_at__isnull=False, told_at=None)
+    code = row.values_list("pause_code", flat=True).first()
+    return code if row.update(told_at=now) else None
+
+
+def not_told(credential_id: int) -> None:
+    """Nobody could be told: somebody tries again."""
+    CredentialStatus.objects.filter(key=key_of(credential_id)).update(told_at=None)
 
 
 def may_submit(status: CredentialStatus, *, now: datetime) -> bool:
@@ -75,7 +95,8 @@ def pause(credential_id: int | None, *, code: str, message: str, request_id: str
 
 
 _NOT_PAUSED = {
-    "paused_at": None, "probe_at": None, "probes": 0, "pause_code": "", "pause_message": "", "pause_request_id": "",
+    "paused_at": None, "told_at": None, "probe_at": None, "probes": 0,
+    "pause_code": "", "pause_message": "", "pause_request_id": "",
 }  # fmt: skip
 _NOT_HELD = {"submits_held_until": None, "looks_held_until": None, "held_at": None, "throttles": 0}
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError
 from django.utils import timezone
 
-from templategen import actions, logs, pipeline, quota_mails
+from templategen import actions, key_mails, logs, pipeline, quota_mails
 from templategen.models import ActionTemplate
 from templategen.pipeline_models import Heartbeat
 
@@ -47,6 +47,11 @@ def cancel(*, template_pk: int) -> None:
 def tell_owners(*, account_pk: int, percent: int) -> None:
     """Write to an account's owners how near its limits it is."""
     quota_mails.tell_owners(account_pk, percent=percent)
+
+
+def tell_of_pause(*, credential_pk: int) -> None:
+    """Write to an account's owners that its own key is paused."""
+    key_mails.tell_owners(credential_pk)
 
 
 def heartbeat() -> None:

@@ -41,6 +41,8 @@ class CredentialStatus(models.Model):
     pause_request_id = models.CharField(_("request ID"), max_length=100, blank=True)
     probe_at = models.DateTimeField(_("tries again at"), null=True)
     probes = models.PositiveIntegerField(_("tries"), default=0)
+    # When the account's owners were told of the pause.
+    told_at = models.DateTimeField(null=True)
     # Throttled: passes by itself. Submits, and looks, wait until then.
     submits_held_until = models.DateTimeField(null=True)
     looks_held_until = models.DateTimeField(null=True)

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django_q.tasks import queue_size
 
 from accounts import ledger, thresholds
-from templategen import actions, alarms, clock_trouble, housekeeping, pipeline
+from templategen import actions, alarms, clock_trouble, credential_status, housekeeping, pipeline
 from templategen.clients.build import storage
 from templategen.clients.storage import StorageError
 from templategen.models import ActionTemplate, Clip, TemplateQuerySet
@@ -198,6 +198,17 @@ def _owners_told(now: datetime) -> int:
     return count
 
 
+def _pauses_told(now: datetime) -> int:
+    """Owners of accounts whose own key is paused: a mail each, once for each pause."""
+    count = 0
+    for credential_id in credential_status.untold(now=now):
+        # Due until the job has told: a message that was lost is rung again.
+        if cache.add(f"sweep.pause.{credential_id}", 1, _RUNG_LONG_AGO.total_seconds()):
+            actions.ring("tell_of_pause", credential_pk=credential_id)
+            count += 1
+    return count
+
+
 def _tables_pruned(now: datetime) -> int:
     """What the queue's and the sessions' tables keep for nobody. Once a day."""
     return int(housekeeping.daily(now))
@@ -217,5 +228,6 @@ _STEPS: dict[str, Callable[[datetime], int]] = {
     "objects_removed": _discarded_clips,
     "results_unread": _results_unread,
     "owners_told": _owners_told,
+    "pauses_told": _pauses_told,
     "tables_pruned": _tables_pruned,
 }

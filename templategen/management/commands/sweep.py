@@ -25,6 +25,7 @@ _WORDS = {
     "objects_removed": gettext_lazy("Videos removed from storage"),
     "results_unread": gettext_lazy("Results not read for long"),
     "owners_told": gettext_lazy("Accounts whose owners were told of their quota"),
+    "pauses_told": gettext_lazy("Accounts whose owners were told that their Alibaba key is paused"),
     "tables_pruned": gettext_lazy("Old rows removed by housekeeping"),
 }
 
