@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from django.utils import translation
@@ -15,6 +16,10 @@ from tests.people import make_person
 from tests.product import Product, empty_queue
 from tests.sandbox import Sandbox
 from tests.sandbox import free_port as any_free_port
+
+# The same examples at each run, and none is too slow for a busy machine. Tests that search say how to search further.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
