@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -131,7 +131,8 @@ def decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> No
             _keep_results(template, gathered, now=now)
         else:
             _decide(template, gathered, now=now)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
+        # The database, not what was read: it is looked for again.
         raise
     except Exception:
         logger.exception("reconciling failed", extra={"template": template.public_id})

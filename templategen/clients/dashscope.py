@@ -117,7 +117,16 @@ def _text(value: object, *, longest: int = 100) -> str:
     """
     if not isinstance(value, str):
         return ""
-    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "")[:longest]
+    return _storable(value)[:longest]
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the task list with texts that any database takes, and can be asked about."""
+    return {name: _storable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _number(value: object) -> float | None:
@@ -239,7 +248,7 @@ class DashScope:
         answer = self._call("GET", "/tasks/", params=params)
         rows = answer.content.get("data")
         return TaskPage(
-            rows=[row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [],
+            rows=[_row(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [],
             page=page,
             pages=int(_number(answer.content.get("total_page")) or 0),
             total=int(_number(answer.content.get("total")) or 0),
