@@ -159,7 +159,10 @@ class Conductor:
                 _guarded(partial(_decide, search.template, nothing, now=now))
         for template in reconcile.due(now=now):
             watcher = self._watchers.get(template.credential_id)
-            if watcher is None or template.pk in self._searches or watcher.is_held(now):
+            if watcher is None or template.pk in self._searches:
+                continue
+            if watcher.is_held(now):
+                reconcile.not_asked(template, now=now)
                 continue
             question = reconcile.question(template)
             self._searches[template.pk] = _Search(template, watcher.run(partial(_gather, question)))

@@ -139,6 +139,15 @@ def decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> No
         _leave_to_a_person(template)
 
 
+def not_asked(template: ActionTemplate, *, now: datetime) -> None:
+    """Nothing can be asked with its credential at present. Longer than any answer asks to wait: it never will be, for
+    its key cannot be read any more, say. Then a person decides."""
+    if template.error_code != FOR_A_PERSON and (
+        template.sent_at is None or now > look_until(template) + credential_status.LONGEST_HOLD
+    ):
+        _leave_to_a_person(template)
+
+
 def _decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> None:
     if template.sent_at is None or now - template.sent_at > evidence.LIST_WINDOW:
         _leave_to_a_person(template)

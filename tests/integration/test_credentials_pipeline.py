@@ -1,5 +1,7 @@
 """Accounts with API keys of their own, through the whole pipeline: each with its own, and never with another's."""
 
+from datetime import timedelta
+
 import pytest
 import requests
 from django.utils import timezone
@@ -323,6 +325,21 @@ def test_an_answer_that_was_lost_is_found_with_the_own_key_by_the_conductor(new_
 
     new_world.product.run_until(ready)
     assert new_world.made_by(row) == ["first"]
+
+
+def test_one_whose_key_can_never_be_read_again_is_left_to_a_person(new_world, settings):
+    row = new_world.queue(new_world.account("a", "first"))
+    lose_answer(new_world, row)
+    build.forget()
+    settings.CREDENTIAL_KEYS = ["lost"]
+    new_world.product.conductor = type(new_world.product.conductor)()
+    new_world.product.one_round()
+    assert fresh(row).error_code == "unconfirmed"
+    long_ago = timezone.now() - timedelta(hours=2)
+    ActionTemplate.objects.filter(pk=row.pk).update(sent_at=long_ago, call_over_at=long_ago, next_look_at=long_ago)
+    new_world.product.run_until(lambda: fresh(row).error_code == FOR_A_PERSON)
+    actions.cancel(row, by=None)
+    assert fresh(row).state == State.CANCELED
 
 
 def another_program_submits(sandbox, key):
