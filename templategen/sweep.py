@@ -13,7 +13,7 @@ from django_q.tasks import queue_size
 from accounts import ledger, thresholds
 from templategen import actions, alarms, clock_trouble, housekeeping, pipeline, standing
 from templategen.clients.build import storage
-from templategen.clients.storage import StorageError
+from templategen.clients.storage import StorageError, StorageUnreachableError
 from templategen.models import ActionTemplate, Clip, TemplateQuerySet
 from templategen.states import DELETABLE, State
 
@@ -149,8 +149,9 @@ def _uploads_expired(now: datetime) -> int:
 def _parts_thrown_away(_now: datetime) -> int:
     """Uploads canceled while OSS was away: their parts are billed until they are thrown away."""
     left = ActionTemplate.objects.select_related("clip").filter(state=State.CANCELED, deleted_at__isnull=False)
+    # In any order, here and below: those that OSS refuses for reasons of their own must not stand before all others.
     count = 0
-    for template in left.filter(clip__stored_at=None).exclude(clip__upload_id="")[:_CALLS_AT_ONCE]:
+    for template in left.filter(clip__stored_at=None).exclude(clip__upload_id="").order_by("?")[:_CALLS_AT_ONCE]:
         if not actions.abort_upload(template.clip):
             break
         count += 1
@@ -178,13 +179,15 @@ def _trash(now: datetime) -> int:
 def _discarded_clips(_now: datetime) -> int:
     """The objects of clips whose template is gone; the row goes last, so that no object is forgotten."""
     count = 0
-    for clip in Clip.objects.filter(discarded_at__isnull=False)[:_CALLS_AT_ONCE]:
+    for clip in Clip.objects.filter(discarded_at__isnull=False).order_by("?")[:_CALLS_AT_ONCE]:
         try:
             # Also where we never saw it stored: a completion whose answer was lost may have made the object.
             storage().delete(*filter(None, [clip.object_key, clip.poster_key]))
         except StorageError as problem:
             logger.warning("removing a clip failed", extra={"clip": clip.pk, "code": problem.code})
-            break
+            if isinstance(problem, StorageUnreachableError):
+                break
+            continue
         with transaction.atomic():
             ledger.release_bytes(clip.account_id, ledger.clip_reference(clip.object_key))
             clip.delete()

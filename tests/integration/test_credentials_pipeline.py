@@ -10,7 +10,7 @@ from accounts import credentials
 from accounts.models import Account
 from templategen import actions, credential_status, jobs, pipeline, reconcile, restored
 from templategen.clients import build
-from templategen.credentials import learn_owner, owner_of
+from templategen.credentials import credential_of, learn_owner, owner_of
 from templategen.models import ActionTemplate
 from templategen.pipeline import submit
 from templategen.pipeline_models import CredentialStatus, KeyOwner
@@ -302,6 +302,16 @@ def test_a_pause_of_a_retired_key_is_forgotten_once_nothing_is_open(world):
     world.product.run_until_settled(row)
     world.product.conductor._credentials_at = 0.0
     world.product.run_until(lambda: not CredentialStatus.objects.filter(key=str(row.credential_id)).exists())
+
+
+def test_a_lost_one_that_is_looked_at_no_more_has_its_key_watched_no_more(world):
+    account = world.account("a", "first")
+    row = make_template(account, State.LOST, credential_id=credential_of(account.pk), next_look_at=timezone.now())
+    world.product.one_round()
+    assert row.credential_id in world.product.conductor._watchers
+    ActionTemplate.objects.filter(pk=row.pk).update(next_look_at=timezone.now() + timedelta(days=3650))
+    world.product.conductor._credentials_at = 0.0
+    world.product.run_until(lambda: row.credential_id not in world.product.conductor._watchers)
 
 
 # --- submits without an answer ---
