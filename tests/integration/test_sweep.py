@@ -105,7 +105,10 @@ def test_a_claim_that_was_never_launched_is_given_back(product, account, setting
     assert (template.state, template.claim_token) == (State.QUEUED, "")
 
 
-def test_a_claim_keeps_its_message_for_as_long_as_that_may_wait_behind_others(product, account, rung, waiting):
+def test_a_claim_keeps_its_message_for_as_long_as_that_may_wait_behind_others(
+    product, account, rung, waiting, monkeypatch
+):
+    monkeypatch.setattr(standing, "queue_is_redis", lambda: False)
     now = timezone.now()
     first, second = (OrmQ.objects.create(key="k", payload="p", lock=now - seconds * SECOND) for seconds in (40, -90))
     template = make_template(account, State.SUBMITTING, claimed_at=now, claim_token="t1")

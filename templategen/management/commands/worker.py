@@ -1,5 +1,6 @@
 """``manage.py worker``: the queue's processes under a watchdog, and the conductor."""
 
+import contextlib
 import logging
 import sys
 import threading
@@ -91,8 +92,10 @@ class Command(BaseCommand):
             supervisor.kill(QUEUE)
 
     def _say(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
+        # A reader that went away, or a log on a full disk, stops no work.
+        with contextlib.suppress(OSError):
+            self.stdout.write(text)
+            self.stdout.flush()
 
 
 def _queue(watch: QueueWatch, stop_seconds: float) -> Child:
