@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 # Between two passes: at least, while answers come, and with nothing to do.
 _LEAST_PAUSE, _BUSY_PAUSE, _IDLE_PAUSE = 0.1, 0.25, 1.0
 _CREDENTIALS_SECONDS, _TALLY_SECONDS = 3.0, 15.0
+# A next look further off than this is none (pipeline/record.py).
+_NO_MORE = timedelta(days=1000)
 # What calls OSS beside the loop takes seconds; an answer without an end must not stop it for ever.
 _BESIDE_SECONDS = 900.0
 
@@ -131,6 +133,8 @@ class Conductor:
         if time.monotonic() - self._credentials_at >= _CREDENTIALS_SECONDS:
             self._credentials_at = time.monotonic()
             own = ActionTemplate.objects.filter(state__in=LOOKED_AT | {State.UNCONFIRMED}, credential__isnull=False)
+            # A lost one that is not looked at any more would have its key watched for ever.
+            own = own.exclude(state=State.LOST, next_look_at__gt=timezone.now() + _NO_MORE)
             former = FormerTask.objects.open(now=timezone.now()).filter(credential__isnull=False)
             wanted = {None}.union(
                 *(rows.order_by().values_list("credential", flat=True).distinct() for rows in (own, former))
@@ -159,7 +163,10 @@ class Conductor:
                 _guarded(partial(_decide, search.template, nothing, now=now))
         for template in reconcile.due(now=now):
             watcher = self._watchers.get(template.credential_id)
-            if watcher is None or template.pk in self._searches or watcher.is_held(now):
+            if watcher is None or template.pk in self._searches:
+                continue
+            if watcher.is_held(now):
+                reconcile.not_asked(template, now=now)
                 continue
             question = reconcile.question(template)
             self._searches[template.pk] = _Search(template, watcher.run(partial(_gather, question)))

@@ -23,7 +23,7 @@ SITE = "site"
 # A paused credential is tried ever more seldom, up to this.
 _LONGEST_PROBE_WAIT = timedelta(hours=1)
 # No hold and no wait is longer (clients.dashscope reads no Retry-After beyond an hour): the clock was wrong.
-_LONGEST_HOLD = timedelta(minutes=65)
+LONGEST_HOLD = timedelta(minutes=65)
 # A pause that is over sooner is nobody's trouble.
 _WORTH_A_MAIL = timedelta(minutes=2)
 
@@ -70,13 +70,13 @@ def may_submit(status: CredentialStatus, *, now: datetime) -> bool:
 
 def is_held(until: datetime | None, *, now: datetime) -> bool:
     """Whether a wait until then is still on. One that no answer asked for, so long is it, counts as over."""
-    return until is not None and now < until <= now + _LONGEST_HOLD
+    return until is not None and now < until <= now + LONGEST_HOLD
 
 
 def begin_probe(status: CredentialStatus, *, now: datetime) -> bool:
     """Whether this one submit may try a paused credential: the next try is put off in the same update."""
     wait = min(timedelta(seconds=settings.PAUSE_PROBE_SECONDS) * 2 ** min(status.probes, 10), _LONGEST_PROBE_WAIT)
-    due = Q(probe_at__lte=now) | Q(probe_at__gt=now + _LONGEST_HOLD)
+    due = Q(probe_at__lte=now) | Q(probe_at__gt=now + LONGEST_HOLD)
     paused_one = CredentialStatus.objects.filter(due, pk=status.pk, paused_at__isnull=False)
     return bool(paused_one.update(probe_at=now + wait, probes=F("probes") + 1))
 
@@ -126,7 +126,7 @@ def _hold(name: str, credential_id: int | None, retry_after: float | None) -> No
     until = now + policy.back_off(status.throttles, retry_after=retry_after)
     same = CredentialStatus.objects.filter(pk=status.pk)
     same.update(throttles=F("throttles") + 1, held_at=now)
-    shorter = Q(**{name: None}) | Q(**{f"{name}__lt": until}) | Q(**{f"{name}__gt": now + _LONGEST_HOLD})
+    shorter = Q(**{name: None}) | Q(**{f"{name}__lt": until}) | Q(**{f"{name}__gt": now + LONGEST_HOLD})
     same.filter(shorter).update(**{name: until})
 
 
@@ -154,7 +154,7 @@ def forget_retired(credential_id: int | None) -> None:
 
 def bring_back(*, now: datetime, ahead: timedelta) -> int:
     """Bring back what a clock that was ahead wrote down; how many changes."""
-    rows, late = CredentialStatus.objects, now + _LONGEST_HOLD
+    rows, late = CredentialStatus.objects, now + LONGEST_HOLD
     return (
         rows.filter(paused_at__gt=now + ahead).update(paused_at=now)
         + rows.filter(held_at__gt=now + ahead).update(held_at=now)

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -131,10 +131,20 @@ def decide(template: ActionTemplate, gathered: Gathered, *, now: datetime) -> No
             _keep_results(template, gathered, now=now)
         else:
             _decide(template, gathered, now=now)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
+        # The database, not what was read: it is looked for again.
         raise
     except Exception:
         logger.exception("reconciling failed", extra={"template": template.public_id})
+        _leave_to_a_person(template)
+
+
+def not_asked(template: ActionTemplate, *, now: datetime) -> None:
+    """Nothing can be asked with its credential at present. Longer than any answer asks to wait: it never will be, for
+    its key cannot be read any more, say. Then a person decides."""
+    if template.error_code != FOR_A_PERSON and (
+        template.sent_at is None or now > look_until(template) + credential_status.LONGEST_HOLD
+    ):
         _leave_to_a_person(template)
 
 

@@ -108,7 +108,7 @@ class Supervisor:
             if child.process is not None and child.process.poll() is not None:
                 self._bury(child, child.process)
             if child.process is None and time.monotonic() >= child.start_at:
-                self._launch(child)
+                self._launch_again(child)
         if os.getpid() == 1:
             self._collect_orphans()
 
@@ -181,17 +181,27 @@ class Supervisor:
             child.readers = [reader for reader in child.readers if reader.is_alive()]
             child.readers.append(self._log.take(command.name, child.process.stdout))
 
+    def _launch_again(self, child: _Child) -> None:
+        """A machine without memory or processes to spare now may have some in a moment."""
+        try:
+            self._launch(child)
+        except OSError as problem:
+            self._put_off(child, problem.strerror or type(problem).__name__)
+
     def _bury(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
         _kill_group(process)
         _close(process)
         if time.monotonic() - child.started_at >= SOUND_AFTER_S:
             child.deaths = 0
+        self._put_off(child, ending(process.returncode))
+
+    def _put_off(self, child: _Child, how: str) -> None:
         pause = min(FIRST_PAUSE_S * 2**child.deaths, LONGEST_PAUSE_S)
         child.deaths = min(child.deaths + 1, 10)
         child.process, child.start_at = None, time.monotonic() + pause
         self._say(
             _("%(name)s ended (%(how)s); starting it again in %(seconds)d s.")
-            % {"name": child.command.name, "how": ending(process.returncode), "seconds": pause}
+            % {"name": child.command.name, "how": how, "seconds": pause}
         )
 
 

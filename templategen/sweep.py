@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
@@ -11,9 +11,9 @@ from django.db.models import Q
 from django_q.tasks import queue_size
 
 from accounts import ledger, thresholds
-from templategen import actions, alarms, clock_trouble, credential_status, housekeeping, pipeline
+from templategen import actions, alarms, clock_trouble, credential_status, housekeeping, pipeline, standing
 from templategen.clients.build import storage
-from templategen.clients.storage import StorageError
+from templategen.clients.storage import StorageError, StorageUnreachableError
 from templategen.models import ActionTemplate, Clip, TemplateQuerySet
 from templategen.states import DELETABLE, State
 
@@ -81,9 +81,19 @@ def _ring(due: TemplateQuerySet, now: datetime, ring: Callable[[ActionTemplate],
 
 
 def _claims_given_back(now: datetime) -> int:
-    """A launch that never began: nothing was sent, so the claim is simply given back."""
+    """A launch that never began: nothing was sent, so the claim is simply given back.
+
+    Not while its message may only be waiting: behind a queue that is longer than the lease each new claim's message
+    would come too late as well, and nothing would ever be launched.
+    """
     bound = now - timedelta(seconds=settings.LAUNCH_LEASE_SECONDS)
     stale = ActionTemplate.objects.filter(state=State.SUBMITTING, sent_at=None, claimed_at__lte=bound)
+    if not stale.exists():
+        return 0
+    first_waiting = _first_waiting(now)
+    if first_waiting is not None:
+        rung_before = first_waiting - _ON_ITS_WAY
+        stale = stale.filter(Q(rung_at__lt=rung_before) | Q(rung_at=None, claimed_at__lt=rung_before))
     return sum(
         template.move(
             State.QUEUED,
@@ -94,6 +104,15 @@ def _claims_given_back(now: datetime) -> int:
         )
         for template in stale[:_AT_ONCE]
     )
+
+
+def _first_waiting(now: datetime) -> datetime | None:
+    """Since when the queue's first message waits: any from then on may wait too. None: none does."""
+    if queue_size() == 0:
+        return None
+    seconds = standing.oldest_message_seconds(now=now)
+    # Redis tells their number only.
+    return datetime.min.replace(tzinfo=UTC) + _RUNG_LONG_AGO if seconds is None else now - timedelta(seconds=seconds)
 
 
 def _calls_without_an_answer(now: datetime) -> int:
@@ -130,8 +149,9 @@ def _uploads_expired(now: datetime) -> int:
 def _parts_thrown_away(_now: datetime) -> int:
     """Uploads canceled while OSS was away: their parts are billed until they are thrown away."""
     left = ActionTemplate.objects.select_related("clip").filter(state=State.CANCELED, deleted_at__isnull=False)
+    # In any order, here and below: those that OSS refuses for reasons of their own must not stand before all others.
     count = 0
-    for template in left.filter(clip__stored_at=None).exclude(clip__upload_id="")[:_CALLS_AT_ONCE]:
+    for template in left.filter(clip__stored_at=None).exclude(clip__upload_id="").order_by("?")[:_CALLS_AT_ONCE]:
         if not actions.abort_upload(template.clip):
             break
         count += 1
@@ -159,13 +179,15 @@ def _trash(now: datetime) -> int:
 def _discarded_clips(_now: datetime) -> int:
     """The objects of clips whose template is gone; the row goes last, so that no object is forgotten."""
     count = 0
-    for clip in Clip.objects.filter(discarded_at__isnull=False)[:_CALLS_AT_ONCE]:
+    for clip in Clip.objects.filter(discarded_at__isnull=False).order_by("?")[:_CALLS_AT_ONCE]:
         try:
             # Also where we never saw it stored: a completion whose answer was lost may have made the object.
             storage().delete(*filter(None, [clip.object_key, clip.poster_key]))
         except StorageError as problem:
             logger.warning("removing a clip failed", extra={"clip": clip.pk, "code": problem.code})
-            break
+            if isinstance(problem, StorageUnreachableError):
+                break
+            continue
         with transaction.atomic():
             ledger.release_bytes(clip.account_id, ledger.clip_reference(clip.object_key))
             clip.delete()
@@ -218,9 +240,10 @@ _STEPS: dict[str, Callable[[datetime], int]] = {
     # First: the others go by these stamps, and it waits for nobody.
     "stamps_brought_back": clock_trouble.bring_back,
     "checks_rung": _checks_rung,
+    # Before they are rung for: by the messages that were there.
+    "claims_given_back": _claims_given_back,
     "launches_rung": _launches_rung,
     "cancels_rung": _cancels_rung,
-    "claims_given_back": _claims_given_back,
     "calls_without_an_answer": _calls_without_an_answer,
     "uploads_expired": _uploads_expired,
     "parts_thrown_away": _parts_thrown_away,

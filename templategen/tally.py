@@ -23,12 +23,14 @@ def flush() -> None:
     with _lock:
         taken = dict(_gathered)
         _gathered.clear()
-    for (name, label), number in taken.items():
-        try:
+    try:
+        while taken:
+            (name, label), number = next(iter(taken.items()))
             _add(name, label, number)
-        except Exception:
-            count(name, label, by=number)
-            raise
+            del taken[name, label]
+    finally:
+        with _lock:
+            _gathered.update(taken)
 
 
 def forget() -> None:

@@ -4,11 +4,13 @@ Facts: "API page" = animate-anyone-template-api (October 2025), "task page" = "A
 2026), "error page" = "Error messages". This module knows no Django and logs nothing.
 """
 
+import json
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError
@@ -17,10 +19,13 @@ from templategen.clients.http import TimeoutSession, UnwritableError
 from templategen.redact import redact
 
 # "SUCCEED" stands in the API page's table, "SUCCEEDED" in its sample and in the SDK.
-# Far longer than any video that may be sent.
-_MOST_SECONDS = 1_000_000
 SUCCESS_WORDS = frozenset({"SUCCEEDED", "SUCCEED"})
 FAILED_WORD, CANCELED_WORD, UNKNOWN_WORD, PENDING_WORD = "FAILED", "CANCELED", "UNKNOWN", "PENDING"
+# Far longer than any video that may be sent.
+_MOST_SECONDS = 1_000_000
+# A page of a hundred tasks has some fifty kilobytes; whatever is longer is no answer of this service.
+_MOST_BYTES = 8 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 
 class DashScopeError(Exception):
@@ -117,7 +122,16 @@ def _text(value: object, *, longest: int = 100) -> str:
     """
     if not isinstance(value, str):
         return ""
-    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "")[:longest]
+    return _storable(value)[:longest]
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the task list with texts that any database takes, and can be asked about."""
+    return {name: _storable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _number(value: object) -> float | None:
@@ -209,13 +223,18 @@ class DashScope:
                 headers={"X-DashScope-Async": "enable", "Connection": "close"},
             )
         task = self._task(answer.content)
-        if not task.task_id:
+        # One that cannot be kept as it is could never be asked for.
+        if not task.task_id or task.task_id != _section(answer.content, "output").get("task_id"):
             raise UnknownOutcomeError("a success without a task_id", request_id=answer.request_id)
         return task
 
     def get_task(self, task_id: str) -> Task:
         """The task as it is now. A task that is not there, or another account's, has status UNKNOWN (task page)."""
-        return self._task(self._call("GET", f"/tasks/{task_id}").content)
+        task = self._task(self._call("GET", _path_of(task_id)).content)
+        if task.task_id.lower() not in {"", task_id.lower()}:
+            # What stands between has mixed up its answers: the template ID of another would be stored.
+            raise UnknownOutcomeError("an answer about another task")
+        return task
 
     def list_tasks(
         self,
@@ -239,7 +258,7 @@ class DashScope:
         answer = self._call("GET", "/tasks/", params=params)
         rows = answer.content.get("data")
         return TaskPage(
-            rows=[row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [],
+            rows=[_row(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [],
             page=page,
             pages=int(_number(answer.content.get("total_page")) or 0),
             total=int(_number(answer.content.get("total")) or 0),
@@ -249,7 +268,7 @@ class DashScope:
 
     def cancel_task(self, task_id: str) -> None:
         """Take a PENDING task out of the line; RefusedError with UnsupportedOperation when it has begun (task page)."""
-        self._call("POST", f"/tasks/{task_id}/cancel")
+        self._call("POST", f"{_path_of(task_id)}/cancel")
 
     def _new_session(self) -> TimeoutSession:
         session = TimeoutSession(timeout=self._timeout)
@@ -258,15 +277,17 @@ class DashScope:
 
     def _call(self, method: str, path: str, *, session: TimeoutSession | None = None, **kwargs: Any) -> _Answer:
         try:
-            response = (session or self._session).request(method, self._base + path, **kwargs)
+            # As a stream, for its length is looked at.
+            response = (session or self._session).request(method, self._base + path, stream=True, **kwargs)
+            body = _body(response)
         except (requests.RequestException, UnicodeError) as problem:
             if isinstance(problem, requests.RequestException) and _never_left(problem):
                 raise NeverSentError(type(problem).__name__) from problem
             raise UnknownOutcomeError(type(problem).__name__) from problem
         status = response.status_code
         try:
-            answer = response.json()
-        except ValueError:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
             answer = None
         if 200 <= status < 300:
             if not isinstance(answer, dict):
@@ -303,6 +324,22 @@ class DashScope:
             request_id=_text(answer.get("request_id")),
             answer=answer,
         )
+
+
+def _path_of(task_id: str) -> str:
+    """Opaque text: whatever is in it, no other address may come of it."""
+    return f"/tasks/{quote(task_id, safe='')}"
+
+
+def _body(response: requests.Response) -> bytes:
+    """The whole answer, or none of it where it is far too long: it need not fit into memory."""
+    with response:
+        body = bytearray()
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > _MOST_BYTES:
+                return b""
+    return bytes(body)
 
 
 def _said(value: Any) -> str:

@@ -1,15 +1,20 @@
 """Looks at tasks that no row has any more: a few at a time, each seldom, within the same rate as all others."""
 
+import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import InterfaceError, OperationalError
+
 from templategen import tally
 from templategen.clients.dashscope import Task
 from templategen.models import FormerTask
 from templategen.pipeline.former import former_later, record_former
+
+logger = logging.getLogger(__name__)
 
 # They are asked about so often, and so many of them at once.
 _SECONDS, _AT_ONCE = 5.0, 5
@@ -54,7 +59,18 @@ class FormerLooks:
             problem = look.answer.exception()
             wait = heard(problem, look.asked_at)
             if problem is None:
-                record_former(look.former, look.answer.result(), now=now)
+                _record(look.former, look.answer.result(), now=now)
             elif wait is not None:
                 former_later(look.former, now=now, wait=wait)
         return len(over)
+
+
+def _record(former: FormerTask, task: Task, *, now: datetime) -> None:
+    """An answer that cannot be recorded keeps no other from being so: it is asked for again later."""
+    try:
+        record_former(former, task, now=now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("look not recorded", extra={"task_id": former.task_id})
+        former_later(former, now=now, wait=FormerTask.LOOK)

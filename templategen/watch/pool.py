@@ -1,5 +1,6 @@
 """Threads that make calls and nothing else: they touch no database, and nobody waits for a call that hangs."""
 
+import logging
 import queue
 import threading
 import time
@@ -10,6 +11,8 @@ from typing import Any, TypeVar
 
 from templategen.clients.dashscope import DashScope, DashScopeError, Task, TaskPage
 from templategen.rates import Rate
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 # A thread with nothing to do ends after this long; a next call starts another.
@@ -138,8 +141,13 @@ class Pool:
     def _start_threads(self) -> None:
         """As many as there is work for. With the lock."""
         while self._threads < min(self._size, self._open) and self._hanging < _MOST_HANGING:
+            try:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            except RuntimeError:
+                # The machine has none to spare: what waits is for those that there are, or for the next attempt.
+                logger.warning("no further thread for calls", extra={"pool": self._name, "threads": self._threads})
+                return
             self._threads += 1
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
     def _work(self) -> None:
         while True:

@@ -1,5 +1,7 @@
 """Accounts with API keys of their own, through the whole pipeline: each with its own, and never with another's."""
 
+from datetime import timedelta
+
 import pytest
 import requests
 from django.utils import timezone
@@ -8,7 +10,7 @@ from accounts import credentials
 from accounts.models import Account
 from templategen import actions, credential_status, jobs, pipeline, reconcile, restored
 from templategen.clients import build
-from templategen.credentials import learn_owner, owner_of
+from templategen.credentials import credential_of, learn_owner, owner_of
 from templategen.models import ActionTemplate
 from templategen.pipeline import submit
 from templategen.pipeline_models import CredentialStatus, KeyOwner
@@ -302,6 +304,16 @@ def test_a_pause_of_a_retired_key_is_forgotten_once_nothing_is_open(world):
     world.product.run_until(lambda: not CredentialStatus.objects.filter(key=str(row.credential_id)).exists())
 
 
+def test_a_lost_one_that_is_looked_at_no_more_has_its_key_watched_no_more(world):
+    account = world.account("a", "first")
+    row = make_template(account, State.LOST, credential_id=credential_of(account.pk), next_look_at=timezone.now())
+    world.product.one_round()
+    assert row.credential_id in world.product.conductor._watchers
+    ActionTemplate.objects.filter(pk=row.pk).update(next_look_at=timezone.now() + timedelta(days=3650))
+    world.product.conductor._credentials_at = 0.0
+    world.product.run_until(lambda: row.credential_id not in world.product.conductor._watchers)
+
+
 # --- submits without an answer ---
 
 
@@ -323,6 +335,21 @@ def test_an_answer_that_was_lost_is_found_with_the_own_key_by_the_conductor(new_
 
     new_world.product.run_until(ready)
     assert new_world.made_by(row) == ["first"]
+
+
+def test_one_whose_key_can_never_be_read_again_is_left_to_a_person(new_world, settings):
+    row = new_world.queue(new_world.account("a", "first"))
+    lose_answer(new_world, row)
+    build.forget()
+    settings.CREDENTIAL_KEYS = ["lost"]
+    new_world.product.conductor = type(new_world.product.conductor)()
+    new_world.product.one_round()
+    assert fresh(row).error_code == "unconfirmed"
+    long_ago = timezone.now() - timedelta(hours=2)
+    ActionTemplate.objects.filter(pk=row.pk).update(sent_at=long_ago, call_over_at=long_ago, next_look_at=long_ago)
+    new_world.product.run_until(lambda: fresh(row).error_code == FOR_A_PERSON)
+    actions.cancel(row, by=None)
+    assert fresh(row).state == State.CANCELED
 
 
 def another_program_submits(sandbox, key):

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
+from django.db import DataError, OperationalError
 from django.utils import timezone
 
 from templategen import actions, alarms, evidence, reconcile
@@ -521,3 +522,24 @@ def test_a_task_that_the_service_has_thrown_away_is_taken_with_its_kept_result(l
 def test_one_that_nobody_decided_on_is_an_alarm_before_results_are_gone(laid_out, noon):
     found = [alarms.unread(noon + hours * HOUR).filter(pk=laid_out.pk).exists() for hours in (17, 20, 23, 30)]
     assert found == [False, True, True, False]
+
+
+def test_what_the_database_does_not_take_leaves_it_to_a_person_and_is_not_read_again_at_once(lost, noon, monkeypatch):
+    def refused(*_args: object) -> None:
+        raise DataError("text fields cannot contain NUL")
+
+    monkeypatch.setattr(evidence, "weigh", refused)
+    decide(lost, read(noon + MINUTE))
+    assert lost.error_code == FOR_A_PERSON
+    assert reconcile.due(now=timezone.now()) == []
+
+
+def test_a_database_that_is_away_leaves_it_as_it_is(lost, noon, monkeypatch):
+    def away(*_args: object) -> None:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(evidence, "weigh", away)
+    with pytest.raises(OperationalError):
+        decide(lost, read(noon + MINUTE))
+    lost.refresh_from_db()
+    assert lost.error_code == "unconfirmed"

@@ -87,6 +87,32 @@ def test_the_watcher_looks_at_it_and_keeps_its_template_id(watch):  # noqa: F811
     assert watch.calls()["gets"] == asked == 1
 
 
+def test_one_that_cannot_be_recorded_is_asked_for_later_and_keeps_nobody(watch, monkeypatch):  # noqa: F811
+    rows = watch.open(3, run_seconds=0)
+    now = timezone.now()
+    for row in rows:
+        watch.sandbox.wait_for(row.task_id)
+    odd, former = (
+        FormerTask.objects.keep(row, row.task_id, attempt=1, known_at=now, now=now + number * MINUTE / 1e6)
+        for number, row in enumerate(rows[:2])
+    )
+    ActionTemplate.objects.filter(pk__in=[row.pk for row in rows[:2]]).update(state=State.CANCELED, task_id="")
+    book = ledger.settle
+
+    def settle(account_id, reference, **values):
+        if str(rows[0].public_id) in reference:
+            raise ValueError("a bug")
+        book(account_id, reference, **values)
+
+    monkeypatch.setattr(ledger, "settle", settle)
+    watch.look()
+    former.refresh_from_db()
+    odd.refresh_from_db()
+    rows[2].refresh_from_db()
+    assert (rows[2].state, bool(former.template_id)) == (State.READY, True)
+    assert (odd.ended_at, odd.next_look_at > now + 10 * MINUTE) == (None, True)
+
+
 def test_it_is_looked_at_each_quarter_of_an_hour_until_nothing_can_come_of_it(account):
     _row, former = retried(account)
     now = timezone.now()

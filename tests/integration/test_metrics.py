@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from django_q.brokers import get_broker
@@ -14,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.models import User
 from templategen import standing, tally
 from templategen.models import ActionTemplate
-from templategen.pipeline_models import CredentialStatus, Heartbeat, Lease
+from templategen.pipeline_models import CredentialStatus, Heartbeat, Lease, Tally
 from templategen.states import State
 from tests.factories import make_template
 from tests.people import account_of
@@ -130,6 +131,24 @@ def test_a_queue_whose_server_is_away_is_a_number_too(client: Client, monkeypatc
     found = samples(client)
     assert found["templategen_queue_up",] == 0
     assert ("templategen_queue_messages",) not in found
+
+
+def test_what_a_database_that_was_away_did_not_take_is_counted_all_the_same(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: object) -> None:
+        raise OperationalError("server closed the connection")
+
+    for name in ("looks", "submits", "passes"):
+        tally.count(name, by=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(tally, "_add", away)
+        with pytest.raises(OperationalError):
+            tally.flush()
+    tally.count("looks")
+    tally.flush()
+    tally.flush()
+    assert dict(Tally.objects.values_list("name", "count")) == {"looks": 4, "submits": 3, "passes": 3}
 
 
 def test_a_flood_of_codes_is_no_flood_of_lines(client: Client, db: None) -> None:

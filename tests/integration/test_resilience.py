@@ -12,7 +12,7 @@ from django.utils import timezone
 from templategen import actions, pipeline, sweep
 from templategen.clients.build import storage
 from templategen.clients.dashscope import Task
-from templategen.clients.storage import StorageUnreachableError
+from templategen.clients.storage import Storage, StorageError, StorageUnreachableError
 from templategen.models import ActionTemplate, Clip, Event
 from templategen.pipeline import submit
 from templategen.states import FOR_A_PERSON, State
@@ -149,6 +149,20 @@ def test_objects_of_emptied_trash_are_not_forgotten_while_oss_is_away(product, a
     sweep.once(now=timezone.now())
     assert not Clip.objects.filter(pk=template.clip_id).exists()
     assert [storage().head(key) for key in keys] == [None, None]
+
+
+def test_objects_that_oss_refuses_to_delete_keep_no_others(product, account, monkeypatch):
+    rows = [make_template(account, State.READY, deleted_at=timezone.now() - timedelta(days=40)) for _ in range(24)]
+    kept = {row.clip.object_key for row in rows[:12]}
+
+    def delete(_self, *keys):
+        if kept.intersection(keys):
+            raise StorageError(status=409, code="FileImmutable", message="retention")
+
+    monkeypatch.setattr(Storage, "delete", delete)
+    for _ in range(40):
+        sweep.once(now=timezone.now())
+    assert set(Clip.objects.values_list("object_key", flat=True)) == kept
 
 
 @pytest.mark.parametrize("decide", [actions.retry, actions.cancel])

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from templategen import actions, alarms, sweep
+from templategen import actions, alarms, standing, sweep
 from templategen.management.commands.sweep import _WORDS
 from templategen.models import ActionTemplate, Clip
 from templategen.states import State
@@ -94,7 +94,7 @@ def test_a_real_message_is_in_the_queue_after_the_sweep(product, account):
 # --- leases that have run out ---
 
 
-def test_a_claim_that_was_never_launched_is_given_back(product, account, settings):
+def test_a_claim_that_was_never_launched_is_given_back(product, account, settings, rung, waiting):
     now = timezone.now()
     template = make_template(account, State.SUBMITTING, claimed_at=now)
     sweep.once(now=now + timedelta(seconds=settings.LAUNCH_LEASE_SECONDS - 1))
@@ -103,6 +103,41 @@ def test_a_claim_that_was_never_launched_is_given_back(product, account, setting
     sweep.once(now=now + timedelta(seconds=settings.LAUNCH_LEASE_SECONDS))
     template.refresh_from_db()
     assert (template.state, template.claim_token) == (State.QUEUED, "")
+
+
+def test_a_claim_keeps_its_message_for_as_long_as_that_may_wait_behind_others(
+    product, account, rung, waiting, monkeypatch
+):
+    monkeypatch.setattr(standing, "queue_is_redis", lambda: False)
+    now = timezone.now()
+    first, second = (OrmQ.objects.create(key="k", payload="p", lock=now - seconds * SECOND) for seconds in (40, -90))
+    template = make_template(account, State.SUBMITTING, claimed_at=now, claim_token="t1")
+    waiting[0] = 300
+    for minutes in range(1, 30):
+        sweep.once(now=now + minutes * MINUTE)
+    template.refresh_from_db()
+    assert (template.state, template.claim_token) == (State.SUBMITTING, "t1")
+    assert {arguments["token"] for _job, arguments in rung} == {"t1"}
+    # What waits now came later than its last message: that one was taken, or lost.
+    first.delete()
+    OrmQ.objects.filter(pk=second.pk).update(lock=now + 40 * MINUTE)
+    sweep.once(now=now + 41 * MINUTE)
+    template.refresh_from_db()
+    assert template.state == State.QUEUED
+
+
+def test_where_redis_tells_no_times_a_claim_is_given_back_once_nothing_waits(
+    product, account, rung, waiting, monkeypatch
+):
+    monkeypatch.setattr(standing, "queue_is_redis", lambda: True)
+    now = timezone.now()
+    template = make_template(account, State.SUBMITTING, claimed_at=now)
+    waiting[0] = 1
+    assert sweep.once(now=now + 5 * MINUTE)["claims_given_back"] == 0
+    waiting[0] = 0
+    assert sweep.once(now=now + 6 * MINUTE)["claims_given_back"] == 1
+    template.refresh_from_db()
+    assert template.state == State.QUEUED
 
 
 def test_a_call_without_an_answer_is_unconfirmed_after_its_time_outs(product, account, settings):

@@ -264,6 +264,23 @@ def test_looks_without_an_end_are_given_up_and_stop_no_others(watch, settings):
     assert time.monotonic() - begun < 6
 
 
+def test_a_machine_without_threads_to_spare_delays_looks_and_stops_none(watch, monkeypatch):
+    class NoThread(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    rows = watch.open(3, run_seconds=0)
+    for row in rows:
+        watch.sandbox.wait_for(row.task_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", NoThread)
+        for _ in range(50):
+            watch.watcher.one_pass(timezone.now())
+    assert states(rows) == {State.RUNNING}
+    watch.look()
+    assert states(rows) == {State.READY}
+
+
 def test_a_search_of_many_questions_is_given_up_by_its_slowest_only(watch, settings):
     settings.DASHSCOPE_CONNECTIONS = 1
     watch.watcher.close()

@@ -1,7 +1,10 @@
 """Children that end, that will not end, and that leave something behind."""
 
+import contextlib
+import errno
 import io
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from templategen import supervise
+from templategen.management.commands import worker
 from templategen.supervise import CombinedLog, Command, Supervisor, ending
 from tests.running import wait_until
 
@@ -76,6 +80,20 @@ def test_a_child_that_ends_is_started_again_later_each_time(room: Room, monkeypa
     assert child.start_at - time.monotonic() > 0.2
 
 
+def test_a_machine_that_can_start_nothing_now_is_asked_again_later(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "FIRST_PAUSE_S", 0.05)
+    room.start("child", "import time; time.sleep(0.1)")
+    with monkeypatch.context() as patch:
+
+        def full(*_args: object, **_more: object) -> None:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        room.tend_until(lambda: not room.supervisor.alive("child"), "its end")
+        patch.setattr(subprocess, "Popen", full)
+        room.tend_until(lambda: any("temporarily" in line for line in room.said), "a word about it")
+    room.tend_until(lambda: room.supervisor.alive("child"), "its start")
+
+
 def test_what_a_child_forked_dies_with_it(room: Room) -> None:
     room.start("web", PARENT + "os.kill(os.getpid(), signal.SIGKILL)")
     room.tend_until(lambda: room.said, "the end")
@@ -116,6 +134,17 @@ def test_a_command_that_is_not_there_is_said_so(room: Room) -> None:
     room.tend_until(lambda: room.said, "the end")
     assert room.said[0].startswith("web ended (exit status 127)")
     wait_until(lambda: room.lines == ["web | /nowhere/program: No such file or directory"], what="the reason")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_on_a_full_disk_stops_no_worker() -> None:
+    full = Path("/dev/full").open("w")
+    try:
+        worker.Command(stdout=full)._say("The queue shows no life: killed.")
+    finally:
+        # With what it could not write in it.
+        with contextlib.suppress(OSError):
+            full.close()
 
 
 def test_a_reader_that_went_away_stops_nothing() -> None:

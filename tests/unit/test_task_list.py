@@ -153,3 +153,10 @@ def test_each_call_waits_for_its_turn():
     gathered = gather(client(), Question(page_size=10, candidate="t1"), before_call=lambda: turns.append(1))
     assert gathered.candidate.status == "RUNNING"
     assert len(turns) == len(responses.calls) == 4
+
+
+@responses.activate
+def test_what_no_database_would_take_is_mended_before_anybody_is_asked_about_it():
+    serve([row(1, task_id="t\x00\ud83d", status="RUN\x00", model_name="m\x00", request_id="r\ud83d")])
+    [task] = gather(client(), Question()).tasks
+    assert (task.task_id, task.status, task.model, task.request_id) == ("t?", "RUN", "m", "r?")

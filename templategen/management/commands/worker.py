@@ -1,5 +1,6 @@
 """``manage.py worker``: the queue's processes under a watchdog, and the conductor."""
 
+import contextlib
 import logging
 import sys
 import threading
@@ -94,9 +95,11 @@ class Command(BaseCommand):
         """To whoever looks on, or as one of the log's lines where something else reads them."""
         if settings.LOG_FORMAT == "json":
             logger.info(text)
-        else:
+            return
+        # A reader that went away, or a log on a full disk, stops no work.
+        with contextlib.suppress(OSError):
             self.stdout.write(text)
-        self.stdout.flush()
+            self.stdout.flush()
 
 
 def _queue(watch: QueueWatch, stop_seconds: float) -> Child:

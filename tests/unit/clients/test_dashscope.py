@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import re
 import socket
 import threading
+import tracemalloc
 
 import pytest
 import requests
@@ -13,15 +15,17 @@ from templategen.clients.dashscope import DashScope, NeverSentError, RefusedErro
 
 BASE = "https://dashscope.example/api/v1"
 SUBMIT = f"{BASE}/services/aigc/image2video/aa-template-generation/"
+TASK_ID = "a8532587-fa8c-4ef8-82be-0c46b17950d1"
+TASK = f"{BASE}/tasks/{TASK_ID}"
 # The API page's samples, their missing commas mended.
 SUBMITTED = {
-    "output": {"task_id": "a8532587-fa8c-4ef8-82be-0c46b17950d1", "task_status": "PENDING"},
+    "output": {"task_id": TASK_ID, "task_status": "PENDING"},
     "request_id": "7574ee8f-38a3-4b1e-9280-11c33ab46e51",
 }
 DONE = {
     "request_id": "7574ee8f-38a3-4b1e-9280-11c33ab46e51",
     "output": {
-        "task_id": "a8532587-fa8c-4ef8-82be-0c46b17950d1",
+        "task_id": TASK_ID,
         "task_status": "SUCCEEDED",
         "template_id": "AACT.xxx.xxx-xxx.xxx",
     },
@@ -71,8 +75,8 @@ def test_a_netrc_of_the_machine_takes_no_keys_place(tmp_path, monkeypatch):
 
 @responses.activate
 def test_a_finished_task_has_its_template_id_and_usage():
-    responses.get(f"{BASE}/tasks/t1", json=DONE)
-    task = client().get_task("t1")
+    responses.get(TASK, json=DONE)
+    task = client().get_task(TASK_ID)
     assert task.succeeded
     assert (task.template_id, task.video_duration, task.video_ratio) == ("AACT.xxx.xxx-xxx.xxx", 10.23, "standard")
 
@@ -80,14 +84,14 @@ def test_a_finished_task_has_its_template_id_and_usage():
 @responses.activate
 @pytest.mark.parametrize("word", ["SUCCEED", "SUCCEEDED"])
 def test_both_words_for_success_count(word):
-    responses.get(f"{BASE}/tasks/t1", json={**DONE, "output": {**DONE["output"], "task_status": word}})
-    assert client().get_task("t1").succeeded
+    responses.get(TASK, json={**DONE, "output": {**DONE["output"], "task_status": word}})
+    assert client().get_task(TASK_ID).succeeded
 
 
 @responses.activate
 def test_a_failed_task_may_have_no_code_and_no_message():
-    responses.get(f"{BASE}/tasks/t1", json={"output": {"task_id": "t1", "task_status": "FAILED"}})
-    task = client().get_task("t1")
+    responses.get(TASK, json={"output": {"task_id": TASK_ID, "task_status": "FAILED"}})
+    task = client().get_task(TASK_ID)
     assert (task.status, task.code, task.message) == ("FAILED", "", "")
 
 
@@ -96,8 +100,8 @@ def test_a_failed_task_may_have_no_code_and_no_message():
     "answer", [{}, {"output": None}, {"output": {"task_id": 7, "task_status": ["x"]}, "usage": []}]
 )
 def test_an_odd_answer_to_a_look_is_a_task_still_at_work(answer):
-    responses.get(f"{BASE}/tasks/t1", json=answer)
-    assert not client().get_task("t1").succeeded
+    responses.get(TASK, json=answer)
+    assert not client().get_task(TASK_ID).succeeded
 
 
 @responses.activate
@@ -158,7 +162,7 @@ def test_a_connect_time_out_was_never_sent():
 
 @responses.activate
 def test_a_page_of_the_task_list():
-    rows = [{"task_id": "t1", "gmt_create": 1703079391896, "status": "RUNNING"}, "odd"]
+    rows = [{"task_id": TASK_ID, "gmt_create": 1703079391896, "status": "RUNNING"}, "odd"]
     responses.get(f"{BASE}/tasks/", json={"data": rows, "page_no": 1, "page_size": 10, "total_page": 3, "total": 21})
     page = client().list_tasks()
     assert (page.rows, page.pages, page.total) == (rows[:1], 3, 21)
@@ -174,23 +178,23 @@ def test_a_cancel_that_comes_too_late_is_a_refusal():
 
 @responses.activate
 def test_what_no_database_would_take_is_mended_at_the_door():
-    output = {"task_id": "t1", "task_status": "FAILED", "code": "x" * 500, "message": "cut \ud83d\x00 off"}
-    responses.get(f"{BASE}/tasks/t1", json={"output": output, "usage": {"video_duration": 10**400}})
-    task = client().get_task("t1")
+    output = {"task_id": TASK_ID, "task_status": "FAILED", "code": "x" * 500, "message": "cut \ud83d\x00 off"}
+    responses.get(TASK, json={"output": output, "usage": {"video_duration": 10**400}})
+    task = client().get_task(TASK_ID)
     assert (len(task.code), task.message, task.video_duration) == (100, "cut ? off", None)
 
 
 @responses.activate
 @pytest.mark.parametrize("length", [-1, -0.5, 1e300, 10**400, "12", None, True])
 def test_a_length_that_no_video_has_counts_as_not_said(length):
-    responses.get(f"{BASE}/tasks/t1", json={**DONE, "usage": {"video_duration": length}})
-    assert client().get_task("t1").video_duration is None
+    responses.get(TASK, json={**DONE, "usage": {"video_duration": length}})
+    assert client().get_task(TASK_ID).video_duration is None
 
 
 @responses.activate
 def test_a_long_template_id_is_kept_whole():
-    responses.get(f"{BASE}/tasks/t1", json={**DONE, "output": {**DONE["output"], "template_id": "A" * 900}})
-    assert client().get_task("t1").template_id == "A" * 900
+    responses.get(TASK, json={**DONE, "output": {**DONE["output"], "template_id": "A" * 900}})
+    assert client().get_task(TASK_ID).template_id == "A" * 900
 
 
 @pytest.mark.parametrize("key", ["sk-real\n", "sk-ключ", "sk-\ud800"])
@@ -222,9 +226,9 @@ def test_an_absurd_date_spoils_no_answer(date):
 )
 def test_a_wait_may_be_told_as_a_moment(status, until, seconds):
     headers = {"Date": "Sun, 01 Nov 2026 12:00:00 GMT", "Retry-After": until}
-    responses.get(f"{BASE}/tasks/t1", status=status, json={}, headers=headers)
+    responses.get(TASK, status=status, json={}, headers=headers)
     with pytest.raises(RefusedError if status == 429 else UnknownOutcomeError) as caught:
-        client().get_task("t1")
+        client().get_task(TASK_ID)
     assert caught.value.retry_after == seconds
 
 
@@ -245,7 +249,8 @@ class Peer:
                 threading.Thread(target=self._serve, args=(connection, self.heard[-1]), daemon=True).start()
 
     def _serve(self, connection, heard):
-        with connection, connection.makefile("rb") as lines:
+        # Whoever has heard enough goes away.
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
             while line := lines.readline():
                 heard.append(line.split()[0].decode())
                 length = 0
@@ -281,8 +286,8 @@ def test_a_redirect_to_an_address_that_cannot_be_read_was_sent_all_the_same(peer
 def test_a_submit_takes_no_connection_that_was_kept_open(peer):
     server = peer(b"200 OK", json.dumps(SUBMITTED).encode())
     dashscope = client(base_url=server.url)
-    dashscope.get_task("t1")
-    dashscope.get_task("t1")
+    dashscope.get_task(TASK_ID)
+    dashscope.get_task(TASK_ID)
     dashscope.submit_template(video_url="https://x.example/")
     assert server.heard == [["GET", "GET"], ["POST"]]
 
@@ -293,3 +298,55 @@ def test_no_wait_is_longer_than_an_hour():
     with pytest.raises(RefusedError) as caught:
         client().submit_template(video_url="https://x.example/")
     assert caught.value.retry_after is None
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("task_id", "path"),
+    [("a#b", "a%23b"), ("a?b", "a%3Fb"), ("../x", "..%2Fx"), ("a/cancel", "a%2Fcancel"), ("a b", "a%20b")],
+)
+def test_whatever_is_in_a_task_id_no_other_task_is_asked_for(task_id, path):
+    responses.get(re.compile(".*"), json={})
+    responses.post(re.compile(".*"), json={})
+    client().get_task(task_id)
+    client().cancel_task(task_id)
+    assert [call.request.url for call in responses.calls] == [f"{BASE}/tasks/{path}", f"{BASE}/tasks/{path}/cancel"]
+
+
+@responses.activate
+def test_an_answer_about_another_task_is_none():
+    responses.get(f"{BASE}/tasks/t1", json=DONE)
+    with pytest.raises(UnknownOutcomeError, match="another task"):
+        client().get_task("t1")
+
+
+@responses.activate
+@pytest.mark.parametrize("task_id", ["x" * 101, "t\0", "t\ud83d", 7, ["t"], None])
+def test_a_task_id_that_cannot_be_kept_as_it_is_leaves_the_outcome_unknown(task_id):
+    responses.post(SUBMIT, json={**SUBMITTED, "output": {"task_id": task_id}})
+    with pytest.raises(UnknownOutcomeError) as caught:
+        client().submit_template(video_url="https://x.example/")
+    assert caught.value.request_id == SUBMITTED["request_id"]
+
+
+def test_an_answer_without_an_end_is_none_and_is_not_kept_in_memory(peer):
+    server = peer(b"200 OK", b" " * (40 * 1024 * 1024))
+    tracemalloc.start()
+    with pytest.raises(UnknownOutcomeError):
+        client(base_url=server.url).get_task(TASK_ID)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20 * 1024 * 1024
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    "body", ["<html>", "", "[]", "7", '"x"', "null", "[" * 100_000, "{" * 5, "\x00", "1" * 5000, b"\xff\xfe{"]
+)
+def test_rubbish_is_no_answer(body):
+    responses.get(TASK, body=body)
+    responses.post(SUBMIT, body=body)
+    with pytest.raises(UnknownOutcomeError):
+        client().get_task(TASK_ID)
+    with pytest.raises(UnknownOutcomeError):
+        client().submit_template(video_url="https://x.example/")
