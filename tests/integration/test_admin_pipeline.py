@@ -250,6 +250,13 @@ def test_nothing_is_decided_about_a_template_without_a_reason(admin: Client, own
     assert "It is looked at again." in decide(admin, template, "look", why="")
 
 
+def test_a_reason_that_no_database_keeps_is_none_and_the_rest_of_one_is_kept(admin: Client, owner: User) -> None:
+    template = make_template(account_of(owner), State.QUEUED)
+    assert "Nothing was done: say why." in decide(admin, template, "cancel", why="\0")
+    decide(admin, template, "cancel", why="By \0hand")
+    assert "Reason: By hand" in LogEntry.objects.get().change_message
+
+
 def test_giving_up_is_in_the_event_and_in_the_log_with_who_did_it(admin: Client, chief: User, owner: User) -> None:
     template = stuck(owner)
     assert "Canceled." in decide(admin, template, "cancel")
