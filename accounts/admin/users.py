@@ -40,7 +40,9 @@ _PASSWORD_OR_NOT = gettext_lazy(
 
 
 class UserCreationForm(CreationForm):
-    """By e-mail address."""
+    """By e-mail address, and why: a new user is let into accounts at once."""
+
+    reason = reason_field()
 
     def __init__(self, *args: Any, **values: Any) -> None:
         """Django's text speaks of other ways to sign in, and there are none here."""
@@ -130,7 +132,9 @@ class UserAdmin(OffersRights, Reasoned, Quick, UserPages):
         (gettext_lazy("Dates"), {"fields": ["last_login", "date_joined"]}),
         (gettext_lazy("Why it is changed"), {"fields": [FIELD]}),
     ]
-    add_fieldsets = [(None, {"classes": ["wide"], "fields": ["email", "usable_password", "password1", "password2"]})]
+    add_fieldsets = [
+        (None, {"classes": ["wide"], "fields": ["email", "usable_password", "password1", "password2", FIELD]})
+    ]
     actions = ["delete"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
