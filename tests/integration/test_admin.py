@@ -474,6 +474,8 @@ def test_an_account_with_anything_in_it_is_not_deleted(admin: Client, studio: Ac
 
 def test_an_empty_account_is_deleted_and_the_log_says_why(admin: Client, studio: Account) -> None:
     decide(admin, "suspend", studio)
+    # To recompute nothing books nothing.
+    decide(admin, "recompute", studio)
     decide(admin, "delete", studio)
     assert not Account.objects.exists()
     entry = LogEntry.objects.order_by("-pk")[0]
