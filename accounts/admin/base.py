@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import BadRequest, ValidationError
 from django.core.paginator import Paginator
@@ -73,11 +74,24 @@ def _asked_by(each: Any) -> tuple[str, ...]:
     return (f"{each}__exact", f"{each}__isnull") if isinstance(each, str) else (each.parameter_name,)
 
 
+class _OneOrder(ChangeList):
+    """A list in the order of its page, also where the address asks for another."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Django looks at ``sortable_by`` for the headings only."""
+        self.params.pop(ORDER_VAR, None)
+        return list(super().get_ordering(request, queryset))
+
+
 class LookOnly(Quick):
     """A list and pages on which nothing can be changed, by nobody."""
 
     # Any other order would read and sort every row.
     sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **values: Any) -> type[ChangeList]:
+        """Whose order nobody chooses."""
+        return _OneOrder
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds."""

@@ -395,6 +395,15 @@ def test_a_template_is_found_by_any_of_its_ids(admin: Client, owner: User) -> No
         assert "Unwanted" not in admin.get(LIST, {"q": term}).content.decode()
 
 
+def test_a_long_list_keeps_its_order_whatever_the_address_asks(admin: Client, owner: User) -> None:
+    """Any other would read and sort every row."""
+    for name in ("Bolero", "Charleston", "Allemande"):
+        make_template(account_of(owner), State.READY, name=name)
+    for asked in ("", "?o=1", "?o=-1", "?o=2.1"):
+        rows = admin.get(f"{LIST}{asked}").context["cl"].result_list
+        assert [row.name for row in rows] == ["Allemande", "Charleston", "Bolero"], asked
+
+
 def test_a_search_by_id_reads_indexes_only(owner: User) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
