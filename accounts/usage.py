@@ -213,7 +213,8 @@ def _rebuild_month(account_id: int, month: date, *, mend: bool) -> list[Differen
 
 
 def _rebuild_storage(account_id: int, *, mend: bool) -> list[Difference]:
-    if mend:
+    # Where nothing was ever stored no row is made: an account that has none can still be deleted.
+    if mend and LedgerEntry.objects.filter(account_id=account_id, month=None).exists():
         StorageUse.objects.get_or_create(account_id=account_id)
     row = StorageUse.objects.select_for_update().filter(account_id=account_id).first() or StorageUse()
     sums = LedgerEntry.objects.filter(account_id=account_id, month=None).aggregate(**_sums(_STORED))

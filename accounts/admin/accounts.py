@@ -17,7 +17,7 @@ from accounts.admin.base import Quick, staff_of
 from accounts.admin.decisions import decide
 from accounts.admin.filters import OwnKeyFilter, UsageFilter
 from accounts.admin.meters import Bar, Line, bars_of, cell
-from accounts.admin.reasons import FIELD, Members, NewMembers, Reasoned, RowForm, WithReason
+from accounts.admin.reasons import FIELD, Members, NewMembers, Reasoned, WithReason
 from accounts.models import (
     Account,
     AccountEvent,
@@ -129,16 +129,10 @@ class AccountAdmin(Reasoned, Quick):
 
     # --- the page of one account ---
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **values: Any) -> Any:  # noqa: FBT001, FBT002 -- Django's
-        """A new account needs no reason."""
-        if obj is None:
-            values["form"] = RowForm
-        return super().get_form(request, obj, change, **values)
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A reason only where something can be changed."""
         if obj is None:
-            return [(None, {"fields": ["name", "slug"]})]
+            return [(None, {"fields": ["name", "slug", FIELD]})]
         reason = [FIELD] if self.has_change_permission(request, obj) else []
         return [(None, {"fields": ["name", "slug", "created_at", *reason]})]
 
@@ -197,7 +191,7 @@ class AccountAdmin(Reasoned, Quick):
         by = staff_of(request)
         if not change:
             obj.save()
-            history.note(obj, AccountEvent.Kind.ACCOUNT_MADE, by=by, about=obj.name)
+            history.note(obj, AccountEvent.Kind.ACCOUNT_MADE, by=by, about=obj.name, reason=form.cleaned_data[FIELD])
             return
         changed = [name for name in form.changed_data if name != FIELD]
         if changed:

@@ -3,9 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import BadRequest, ValidationError
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -21,8 +25,8 @@ else:
 
 # A list is paged as if it had at most so many rows: counting millions for each page would take seconds.
 _MOST_COUNTED = 10_000
-# What no page shows may not be asked for either: filter by filter it would be told letter by letter.
-_SHOWN_NOWHERE = frozenset({"token_hash", "secret_ciphertext", "fingerprint", "key", "password"})
+# From an account's page to the lists of what is its own.
+_OF_ACCOUNT = "account__id__exact"
 LONGEST_REASON = 300
 _LONGEST_NAME = 200
 
@@ -47,8 +51,36 @@ class Quick(Pages):
     list_per_page = 50
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Not by what is shown nowhere."""
-        return _SHOWN_NOWHERE.isdisjoint(lookup.split("__")) and super().lookup_allowed(lookup, value, request)
+        """Only what the list's own filters, and links of these pages, ask for.
+
+        Any other question reads every row, tells letter by letter what no page shows, or is none that the database
+        understands: Django hands it on as it is.
+        """
+        return lookup == _OF_ACCOUNT or any(lookup in _asked_by(each) for each in self.get_list_filter(request))
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:  # type: ignore[override]  # the stubs ask for more than Django
+        """400 for a choice of rows that are none: Django hands it on as it is."""
+        pk = self.opts.pk
+        try:
+            for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                pk.to_python(chosen)
+        except ValidationError as problem:
+            raise BadRequest("a choice of rows that are none") from problem
+        return super().response_action(request, queryset)
+
+
+def _asked_by(each: Any) -> tuple[str, ...]:
+    """The names by which a filter of a list asks: of one by a field, and of one of our own."""
+    return (f"{each}__exact", f"{each}__isnull") if isinstance(each, str) else (each.parameter_name,)
+
+
+class _OneOrder(ChangeList):
+    """A list in the order of its page, also where the address asks for another."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Django looks at ``sortable_by`` for the headings only."""
+        self.params.pop(ORDER_VAR, None)
+        return list(super().get_ordering(request, queryset))
 
 
 class LookOnly(Quick):
@@ -56,6 +88,10 @@ class LookOnly(Quick):
 
     # Any other order would read and sort every row.
     sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **values: Any) -> type[ChangeList]:
+        """Whose order nobody chooses."""
+        return _OneOrder
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds."""

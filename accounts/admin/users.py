@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import administration
-from accounts.admin.base import BoundedPaginator, staff_of
+from accounts.admin.base import Quick, staff_of
 from accounts.admin.decisions import Decision, RefusedError, decide
 from accounts.admin.reasons import FIELD, Accounts, NewAccounts, Reasoned, WithReason, reason_field
 from accounts.admin.rights import OffersRights
@@ -40,7 +40,9 @@ _PASSWORD_OR_NOT = gettext_lazy(
 
 
 class UserCreationForm(CreationForm):
-    """By e-mail address."""
+    """By e-mail address, and why: a new user is let into accounts at once."""
+
+    reason = reason_field()
 
     def __init__(self, *args: Any, **values: Any) -> None:
         """Django's text speaks of other ways to sign in, and there are none here."""
@@ -112,7 +114,7 @@ DELETE = Decision(
 
 
 @admin.register(User)
-class UserAdmin(OffersRights, Reasoned, UserPages):
+class UserAdmin(OffersRights, Reasoned, Quick, UserPages):
     """Users, and the accounts that they are in."""
 
     form = UserForm
@@ -130,11 +132,9 @@ class UserAdmin(OffersRights, Reasoned, UserPages):
         (gettext_lazy("Dates"), {"fields": ["last_login", "date_joined"]}),
         (gettext_lazy("Why it is changed"), {"fields": [FIELD]}),
     ]
-    add_fieldsets = [(None, {"classes": ["wide"], "fields": ["email", "usable_password", "password1", "password2"]})]
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
+    add_fieldsets = [
+        (None, {"classes": ["wide"], "fields": ["email", "usable_password", "password1", "password2", FIELD]})
+    ]
     actions = ["delete"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

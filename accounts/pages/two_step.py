@@ -208,7 +208,8 @@ def _next(request: HttpRequest) -> str:
     """The page of this site that was asked for first."""
     given = request.POST.get("next") or request.GET.get("next") or ""
     safe = url_has_allowed_host_and_scheme(given, {request.get_host()}, require_https=request.is_secure())
-    return given if safe else "/"
+    # Anything but a path could be taken for the name of a view.
+    return given if safe and given.startswith("/") else "/"
 
 
 def _picture(text: str) -> str:

@@ -31,18 +31,23 @@ def decide(template: ActionTemplate, *, do: str, by: User, said: Mapping[str, st
     Raises KeyError for another name, NoReasonError, NotSureError, actions.ActionError.
     """
     decision = DECISIONS[do]
-    require_reason(do, said.get("why", ""))
+    why = require_reason(do, said.get("why", ""))
     if do in _PAID and choices_of(template).may_bill_twice and not said.get("sure"):
         raise NotSureError
     text = decision(template, by, said)
-    log(by, template, with_reason(text, said.get("why", "")), flag=CHANGE)
+    log(by, template, with_reason(text, why), flag=CHANGE)
     return text
 
 
-def require_reason(do: str, why: str) -> None:
-    """Raise NoReasonError where something is changed and nobody says why. To look again changes nothing."""
-    if do != "look" and not why.strip():
+def require_reason(do: str, why: str) -> str:
+    """The reason as the log keeps it. Raises NoReasonError where something is changed and nobody says why.
+
+    To look again changes nothing. A NUL would be refused by PostgreSQL once everything is done, and nothing be logged.
+    """
+    why = why.replace("\0", "").strip()
+    if do != "look" and not why:
         raise NoReasonError
+    return why
 
 
 def resume(key: str, *, by: User, why: str = "") -> str:
@@ -50,7 +55,7 @@ def resume(key: str, *, by: User, why: str = "") -> str:
 
     Raises CredentialStatus.DoesNotExist, NoReasonError.
     """
-    require_reason("resume", why)
+    why = require_reason("resume", why)
     status = CredentialStatus.objects.get(key=key)
     credential_status.resume(None if key == credential_status.SITE else int(key))
     text = _("Resumed.")

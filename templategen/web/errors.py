@@ -9,6 +9,7 @@ from django.core.exceptions import BadRequest, DisallowedHost
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import defaults
 
@@ -91,10 +92,12 @@ def _message(request: HttpRequest, text: str, status: HTTPStatus) -> HttpRespons
 
 
 def _back(request: HttpRequest) -> str:
-    """The page of this site that the form was on."""
+    """The page of this site that the form was on; where none is said the administration's first, or the door."""
     page = request.headers.get("Referer", "")
     hosts = {request.get_host()}
-    return page if url_has_allowed_host_and_scheme(page, hosts, require_https=request.is_secure()) else "/"
+    if url_has_allowed_host_and_scheme(page, hosts, require_https=request.is_secure()):
+        return page
+    return reverse("admin:index") if _is_administration(request) else "/"
 
 
 def _is_administration(request: HttpRequest) -> bool:

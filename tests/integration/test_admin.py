@@ -116,8 +116,13 @@ def test_a_user_is_made_and_put_into_an_account(admin: Client, studio: Account) 
     new = {"email": "New@example.com", "usable_password": "false", "_save": "1"}
     forms = {"memberships-TOTAL_FORMS": "1", "memberships-INITIAL_FORMS": "0"}
     row = {"memberships-0-account": studio.pk, "memberships-0-role": "viewer"}
-    assert admin.post(f"{USERS}add/", new | forms | row).status_code == 302
+    unsaid = admin.post(f"{USERS}add/", new | forms | row)
+    assert unsaid.status_code == 200
+    assert unsaid.context["adminform"].errors.keys() == {"reason"}
+    assert admin.post(f"{USERS}add/", new | forms | row | {"reason": WHY}).status_code == 302
     user = User.objects.get(email="new@example.com")
+    assert AccountEvent.objects.get(account=studio).reason == WHY
+    assert WHY in logged(user)
     assert not user.has_usable_password()
     assert Membership.objects.get(user=user).role == Role.VIEWER
     assert kinds(studio) == ["joined"]
@@ -469,6 +474,8 @@ def test_an_account_with_anything_in_it_is_not_deleted(admin: Client, studio: Ac
 
 def test_an_empty_account_is_deleted_and_the_log_says_why(admin: Client, studio: Account) -> None:
     decide(admin, "suspend", studio)
+    # To recompute nothing books nothing.
+    decide(admin, "recompute", studio)
     decide(admin, "delete", studio)
     assert not Account.objects.exists()
     entry = LogEntry.objects.order_by("-pk")[0]
@@ -531,9 +538,12 @@ def test_saving_the_page_undoes_no_suspension_made_meanwhile(admin: Client, stud
 def test_a_new_account_has_a_first_member_and_a_history(admin: Client, owner: User) -> None:
     form = {"name": "Fresh", "slug": "fresh", "memberships-TOTAL_FORMS": "1", "memberships-INITIAL_FORMS": "0"}
     form |= {"memberships-0-user": str(owner.pk), "memberships-0-role": "owner"}
-    assert admin.post(f"{ACCOUNTS}add/", form).status_code == 302
+    assert admin.post(f"{ACCOUNTS}add/", form).status_code == 200
+    assert admin.post(f"{ACCOUNTS}add/", form | {"reason": WHY}).status_code == 302
     fresh = Account.objects.get(slug="fresh")
     assert kinds(fresh) == ["account_made", "joined"]
+    assert set(fresh.events.values_list("reason", flat=True)) == {WHY}
+    assert WHY in logged(fresh)
     assert fresh.memberships.get().role == Role.OWNER
 
 

@@ -250,6 +250,13 @@ def test_nothing_is_decided_about_a_template_without_a_reason(admin: Client, own
     assert "It is looked at again." in decide(admin, template, "look", why="")
 
 
+def test_a_reason_that_no_database_keeps_is_none_and_the_rest_of_one_is_kept(admin: Client, owner: User) -> None:
+    template = make_template(account_of(owner), State.QUEUED)
+    assert "Nothing was done: say why." in decide(admin, template, "cancel", why="\0")
+    decide(admin, template, "cancel", why="By \0hand")
+    assert "Reason: By hand" in LogEntry.objects.get().change_message
+
+
 def test_giving_up_is_in_the_event_and_in_the_log_with_who_did_it(admin: Client, chief: User, owner: User) -> None:
     template = stuck(owner)
     assert "Canceled." in decide(admin, template, "cancel")
@@ -386,6 +393,15 @@ def test_a_template_is_found_by_any_of_its_ids(admin: Client, owner: User) -> No
         assert "Unwanted" not in text
     for term in ("task-", "Wanted", "nothing"):
         assert "Unwanted" not in admin.get(LIST, {"q": term}).content.decode()
+
+
+def test_a_long_list_keeps_its_order_whatever_the_address_asks(admin: Client, owner: User) -> None:
+    """Any other would read and sort every row."""
+    for name in ("Bolero", "Charleston", "Allemande"):
+        make_template(account_of(owner), State.READY, name=name)
+    for asked in ("", "?o=1", "?o=-1", "?o=2.1"):
+        rows = admin.get(f"{LIST}{asked}").context["cl"].result_list
+        assert [row.name for row in rows] == ["Allemande", "Charleston", "Bolero"], asked
 
 
 def test_a_search_by_id_reads_indexes_only(owner: User) -> None:

@@ -213,8 +213,10 @@ def test_nonsense_for_a_code_is_answered_calmly(client: Client, owner: User, cod
     assert not is_in(client)
 
 
-@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-def test_the_code_leads_to_no_other_site(client: Client, owner: User, codes: list[str], to: str) -> None:
+@pytest.mark.parametrize(
+    "to", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "web:home", "x", "?x"]
+)
+def test_the_code_leads_to_no_other_site_and_to_no_name(client: Client, owner: User, codes: list[str], to: str) -> None:
     give_password(client)
     assert client.post("/sign-in/code/", {"code": code_of(owner), "next": to}).url == "/"
 

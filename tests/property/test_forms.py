@@ -293,6 +293,49 @@ def test_no_question_to_the_administration_crashes_it(client: Client, owner: Use
             expect_no_crash(client.get(f"{path}{key}/change/"), (path, key))
 
 
+# What Django would hand on to the database, which makes nothing of it.
+LOOKUPS = (
+    "__range=1",
+    "__iregex=[",
+    "__year=0",
+    "__iso_year__lt=10000",
+    "__has_keys=",
+    "__contains=1",
+    "__date__year=-1",
+)
+
+
+def test_only_what_its_filters_ask_for_can_be_asked_of_a_list_of_the_administration(
+    client: Client, owner: User
+) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    client.force_login(owner)
+    for model, site in admin.site._registry.items():
+        path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for field in model._meta.fields:
+            for lookup in LOOKUPS:
+                assert client.get(f"{path}?{field.name}{lookup}").status_code == 400, (path, field.name, lookup)
+        for each in site.list_filter:
+            name = f"{each}__exact" if isinstance(each, str) else getattr(each, "parameter_name", "")
+            for value in ("1", "x", "9" * 400):
+                assert client.get(f"{path}?{name}={value}").status_code in {200, 302}, (path, name, value)
+
+
+def test_a_choice_of_rows_that_are_none_is_refused(client: Client, owner: User) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    owner.refresh_from_db()
+    client.force_login(owner)
+    request = RequestFactory().get("/")
+    request.user = owner
+    for model, site in admin.site._registry.items():
+        path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for action in site.get_actions(request):
+            for chosen in ("\0", "x", "", "1,2", "9" * 5000, b"\xff"):
+                body = hostile.urlencoded([("action", action), ("_selected_action", chosen), ("why", "w")])
+                answer = client.post(path, body, content_type="application/x-www-form-urlencoded")
+                assert answer.status_code == 400, (path, action, chosen)
+
+
 def test_no_form_of_the_administration_crashes(client: Client, owner: User) -> None:
     User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     make_template(account_of(owner), State.FAILED)
