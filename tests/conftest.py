@@ -12,9 +12,9 @@ from accounts.models import User
 from templategen import estimates, standing, tally
 from templategen.clients import build
 from tests.people import make_person
+from tests.ports import free_port as any_free_port
 from tests.product import Product, empty_queue
 from tests.sandbox import Sandbox
-from tests.sandbox import free_port as any_free_port
 
 
 @pytest.fixture(scope="session")

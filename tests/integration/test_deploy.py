@@ -19,8 +19,9 @@ import pytest
 import requests
 
 from tests.clips import make_clip
+from tests.ports import free_port
 from tests.running import ROOT, Running, environment, get, processes_of, running, wait_until
-from tests.sandbox import Sandbox, free_port
+from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 # Seconds where the product counts in minutes.

@@ -19,8 +19,8 @@ from django_q.models import OrmQ
 from templategen import readiness, standing
 from templategen.pipeline_models import Heartbeat, Lease
 from templategen.readiness import FAILED, OK, SLOW, Readiness
+from tests.ports import free_port
 from tests.running import ROOT, environment, wait_until
-from tests.sandbox import free_port
 
 ALL_OK = {"database": OK, "migrations": OK, "static": OK, "worker": OK, "conductor": OK, "queue": OK}
 NOT_CALLED_SO = {"headers": {"Host": "10.1.2.3"}}

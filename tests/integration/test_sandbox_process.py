@@ -14,7 +14,8 @@ import requests
 from tests.clips import clip_bytes
 from tests.dashscope_calls import DashScope, dashscope
 from tests.oss_signing import signed_headers, signed_path
-from tests.sandbox import ACCESS_KEY_ID, ACCESS_KEY_SECRET, BUCKET, REGION, Sandbox, free_port
+from tests.ports import free_port
+from tests.sandbox import ACCESS_KEY_ID, ACCESS_KEY_SECRET, BUCKET, REGION, Sandbox
 
 
 @pytest.fixture

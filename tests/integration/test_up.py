@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.clips import make_clip
+from tests.ports import free_port
 from tests.running import Running, get, processes_of, run, running, wait_until
-from tests.sandbox import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 
