@@ -21,11 +21,17 @@ REFERENCES = st.integers(0, 7)
 LENGTHS = st.integers(0, 9000)
 SIZES = st.integers(0, 60)
 LIMITS = st.none() | st.integers(0, 5)
-# More of them by hand: EXAMPLES=500.
-MOST = int(os.environ.get("EXAMPLES", "12"))
+# More of them by hand, others each time: EXAMPLES=500.
+BY_HAND = os.environ.get("EXAMPLES")
+MOST = int(BY_HAND or "12")
 _numbers = count()
 _SEARCH = settings(
-    max_examples=MOST, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=MOST,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    derandomize=not BY_HAND,
 )
 
 
@@ -169,5 +175,6 @@ class Ledger(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(600)
 def test_the_ledger_does_what_a_model_does():
     run_state_machine_as_test(Ledger, settings=_SEARCH)
