@@ -68,5 +68,5 @@ def cluster_of(worker: int) -> Cluster:
         # In the order in which django-q2 starts them.
         return Cluster(guard, main, sentinel, tuple(rest[:WORKERS]), rest[-2], rest[-1])
 
-    cluster: Cluster = wait_until(complete, seconds=30, what="a whole cluster")
+    cluster: Cluster = wait_until(complete, what="a whole cluster")
     return cluster

@@ -2,20 +2,22 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
 from django.core.cache import cache
-from django.utils import translation
+from django.utils import timezone, translation
 
 from accounts import limits
 from accounts.models import User
 from templategen import estimates, standing, tally
 from templategen.clients import build
 from tests.people import make_person
+from tests.ports import free_port as any_free_port
 from tests.product import Product, empty_queue
 from tests.sandbox import Sandbox
-from tests.sandbox import free_port as any_free_port
 
 # The same examples at each run, and none is too slow for a busy machine. Tests that search say how to search further.
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
@@ -67,6 +69,13 @@ def _nothing_remembered() -> None:
     standing.forget()
     build.forget()
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_window_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits count in windows of whole minutes: in none of them does a test begin with less than 20 seconds left."""
+    late = timedelta(seconds=20 if timezone.now().second >= 40 else 0)
+    monkeypatch.setattr(limits, "timezone", SimpleNamespace(now=lambda: timezone.now() - late))
 
 
 @pytest.fixture(autouse=True)

@@ -70,7 +70,7 @@ class Product:
         self.conductor.one_pass()
         self.run_jobs()
 
-    def run_until(self, condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    def run_until(self, condition: Callable[[], bool], *, seconds: float = 90.0) -> None:
         """Round after round until ``condition`` holds."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -78,7 +78,7 @@ class Product:
             self.one_round()
             time.sleep(0.02)
 
-    def run_until_settled(self, template: ActionTemplate, *, seconds: float = 30.0) -> ActionTemplate:
+    def run_until_settled(self, template: ActionTemplate, *, seconds: float = 90.0) -> ActionTemplate:
         """Until nothing happens to it by itself any more; the fresh row."""
 
         def settled() -> bool:

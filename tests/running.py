@@ -23,7 +23,7 @@ def environment(data: Path, **more: str) -> dict[str, str]:
     return {**kept, "TEMPLATEGEN_DATA": str(data), **more}
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "it") -> Any:
+def wait_until(condition: Callable[[], Any], *, seconds: float = 60.0, what: str = "it") -> Any:
     """The condition's first true answer; an AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
@@ -46,7 +46,7 @@ def processes_of(data: Path) -> dict[int, str]:
     return found
 
 
-def run(data: Path, *arguments: str, seconds: float = 60.0, **more: str) -> subprocess.CompletedProcess[str]:
+def run(data: Path, *arguments: str, seconds: float = 100.0, **more: str) -> subprocess.CompletedProcess[str]:
     """A management command to its end."""
     return subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), *arguments],
@@ -91,7 +91,7 @@ class Running:
         """Everything it has printed."""
         return "\n".join(self.lines)
 
-    def wait_for(self, pattern: str, *, seconds: float = 40.0, after: int = 0) -> re.Match[str]:
+    def wait_for(self, pattern: str, *, seconds: float = 60.0, after: int = 0) -> re.Match[str]:
         """The first match in what it printed (from line ``after`` on)."""
 
         def found() -> re.Match[str] | None:
@@ -103,15 +103,15 @@ class Running:
             raise AssertionError(f"{pattern!r} was not printed:\n{self.text}") from None
         return match
 
-    def end(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 30.0) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 60.0) -> int:
         """Send a signal and wait; the exit status."""
         self.process.send_signal(number)
         return self.wait(seconds)
 
-    def wait(self, seconds: float = 30.0) -> int:
+    def wait(self, seconds: float = 60.0) -> int:
         """Its exit status, once it ends; whatever it forgot is not waited for."""
         code = self.process.wait(seconds)
-        self._reader.join(2)
+        self._reader.join(5)
         return code
 
 
@@ -138,7 +138,7 @@ def running(data: Path, *arguments: str, **more: str) -> Iterator[Running]:
 
 def get(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], str]:
     """One GET on loopback: status, headers, body. Redirects are not followed."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()

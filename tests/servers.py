@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
+
 GUARD = Path(__file__).resolve().parent.parent / "templategen" / "guard.py"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -56,7 +58,7 @@ def postgres() -> Iterator[str]:
     """A running PostgreSQL; yields the address of a database in it, whose user may make further ones."""
     initdb, server = postgres_program("initdb"), postgres_program("postgres")
     with _folder("postgres") as folder:
-        password, port = secrets.token_hex(16), _free_port()
+        password, port = secrets.token_hex(16), free_port()
         (folder / "password").write_text(password)
         as_user = _as_postgres(folder)
         data = str(folder / "data")
@@ -77,7 +79,7 @@ def redis() -> Iterator[str]:
     if not server:
         raise NotInstalledError("redis-server is not installed: apt-get install redis-server")
     with _folder("redis") as folder:
-        password, port = secrets.token_hex(16), _free_port()
+        password, port = secrets.token_hex(16), free_port()
         settings = folder / "redis.conf"
         # In a file: the command line is everybody's to read.
         settings.write_text(
@@ -104,12 +106,6 @@ def _as_postgres(folder: Path) -> list[str]:
     for path in (folder, *folder.iterdir()):
         os.chown(path, user.pw_uid, user.pw_gid)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

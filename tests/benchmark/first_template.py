@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.ports import free_port
 from tests.running import Running, running
-from tests.sandbox import free_port
 
 EDGE = 256 * 1024
 TEMPLATE_ID = re.compile(r"AACT\.[A-Za-z0-9._-]+")

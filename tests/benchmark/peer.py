@@ -29,8 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.benchmark.first_template import TEMPLATE_ID, Page, precheck, upload
 from tests.benchmark.plain_script import PREFIX
 from tests.clips import make_clip
+from tests.ports import free_port
 from tests.running import ROOT, Running, processes_of, running, wait_until
-from tests.sandbox import control, free_port
+from tests.sandbox import control
 
 RUN_SECONDS = 3
 LOOK_SECONDS = 0.25

@@ -10,7 +10,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.sandbox import Sandbox, free_port
+from tests.ports import free_port
+from tests.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0

@@ -17,8 +17,8 @@ from typing import Any
 
 from tests.chaos.place import QUICK, Prepared, place, prepared
 from tests.chaos.points import ELSEWHERE
+from tests.ports import free_port
 from tests.running import ROOT
-from tests.sandbox import free_port
 
 LANE_SECONDS = 600
 # How often the same point is tried where a way comes by it again and again (reads of ranges, looks).

@@ -13,7 +13,8 @@ from tests.chaos.place import QUICK, Person, Place, Prepared, place
 from tests.chaos.site import Site
 from tests.chaos.verdict import Verdict, is_moving, judge
 from tests.clips import clip_bytes
-from tests.sandbox import Sandbox, free_port
+from tests.ports import free_port
+from tests.sandbox import Sandbox
 
 UPLOAD_SECONDS = 90.0
 CALM_SECONDS = 90.0

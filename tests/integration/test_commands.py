@@ -26,8 +26,9 @@ from tests import running
 from tests.clips import make_clip
 from tests.conftest import point_at
 from tests.people import make_person
+from tests.ports import free_port
 from tests.product import Product
-from tests.sandbox import Sandbox, free_port
+from tests.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def conducting() -> Iterator[Conductor]:
         yield conductor
     finally:
         stop.set()
-        thread.join(timeout=20)
+        thread.join(timeout=30)
         assert not thread.is_alive()
 
 
@@ -57,26 +57,26 @@ def ready(row: ActionTemplate) -> bool:
 def test_a_single_tasks_end_is_known_soon(own_sandbox, account):
     row = a_task(own_sandbox, account, run_seconds=2)
     with conducting():
-        wait_until(lambda: ready(row), seconds=20)
-    # A second between two looks at so young a task, and what a busy machine needs.
-    assert row.ready_at.timestamp() - own_sandbox.tasks()[0]["ended"] < 2.5
+        wait_until(lambda: ready(row))
+    # A second between two looks at so young a task, and what a busy machine needs: looks at old ones are ten apart.
+    assert row.ready_at.timestamp() - own_sandbox.tasks()[0]["ended"] < 6
 
 
 def test_it_ends_when_told_though_a_look_hangs(own_sandbox, account):
-    own_sandbox.fault("get", "slow", seconds=20)
+    own_sandbox.fault("get", "slow", seconds=60)
     a_task(own_sandbox, account, run_seconds=60)
     with conducting():
         # The fault is used up when the call has come.
-        wait_until(lambda: not own_sandbox.overview()["faults"], seconds=20)
+        wait_until(lambda: not own_sandbox.overview()["faults"])
         told = time.monotonic()
-    assert time.monotonic() - told < 5
+    assert time.monotonic() - told < 20
 
 
 def test_its_passes_can_be_watched_with_the_lease_or_without(account):
     LeaseHolder("conductor").acquire()
     with conducting() as conductor:
         seen = conductor.last_pass_at
-        wait_until(lambda: conductor.last_pass_at > seen, seconds=20)
+        wait_until(lambda: conductor.last_pass_at > seen)
 
 
 def test_a_bug_in_the_looks_keeps_nobody_in_line(own_product, account, monkeypatch):
@@ -106,13 +106,13 @@ def test_a_list_whose_reading_broke_is_read_again_later_and_not_at_once(own_prod
         return row.next_look_at > now
 
     own_product.conductor.lease.acquire()
-    wait_until(put_off, seconds=20)
+    wait_until(put_off)
     assert (row.error_code, row.next_look_at > timezone.now()) == ("unconfirmed", True)
 
 
 def test_the_other_goes_on_where_the_first_was_stopped(own_sandbox, account):
     row = a_task(own_sandbox, account, run_seconds=1)
     with conducting():
-        wait_until(lambda: own_sandbox.overview()["calls"]["gets"], seconds=20)
+        wait_until(lambda: own_sandbox.overview()["calls"]["gets"])
     with conducting():
-        wait_until(lambda: ready(row), seconds=20)
+        wait_until(lambda: ready(row))

@@ -164,10 +164,11 @@ def test_an_open_task_is_watched_with_the_retired_key_and_what_waits_goes_with_t
 
 def test_a_task_ends_well_after_its_key_was_removed(world):
     account = world.account("a", "first")
-    world.sandbox.settings(run_seconds=2)
+    world.sandbox.settings(run_seconds=3600)
     row = world.queue(account)
     world.product.run_until(lambda: fresh(row).state in {State.PENDING, State.RUNNING})
     credentials.retire(account, by=None)
+    world.sandbox.settings(run_seconds=0)
     assert world.product.run_until_settled(row).state == State.READY
     assert world.made_by(row) == ["first"]
 
@@ -251,11 +252,12 @@ def test_a_doubled_message_takes_nothing_back_that_another_has_sent(world):
 
 def test_tasks_whose_key_cannot_be_read_wait_and_the_others_are_watched(world, settings):
     account = world.account("a", "first")
-    world.sandbox.settings(run_seconds=1)
+    world.sandbox.settings(run_seconds=3600)
     row, other = world.queue(account), world.queue(world.account("c"))
     world.product.run_until(lambda: fresh(row).task_id and fresh(other).task_id)
     build.forget()
     keys, settings.CREDENTIAL_KEYS = settings.CREDENTIAL_KEYS, ["lost"]
+    world.sandbox.settings(run_seconds=0)
     world.product.conductor = type(world.product.conductor)()
     assert world.product.run_until_settled(other).state == State.READY
     assert fresh(row).state in {State.PENDING, State.RUNNING}
@@ -267,24 +269,26 @@ def test_tasks_whose_key_cannot_be_read_wait_and_the_others_are_watched(world, s
 
 def test_tasks_of_a_key_that_was_deleted_are_asked_for_with_the_new_one_of_the_same_alibaba_account(new_world):
     account = new_world.account("a", "first")
-    new_world.sandbox.settings(run_seconds=2)
+    new_world.sandbox.settings(run_seconds=3600)
     row = new_world.queue(account)
     new_world.product.run_until(lambda: bool(fresh(row).task_id))
     new = new_world.use(account, "shared")
     learn_owner(new.fingerprint, owner_of(credentials.fingerprint_of(KEYS["first"])))
     new_world.sandbox.forget_key(KEYS["first"])
+    new_world.sandbox.settings(run_seconds=0)
     assert new_world.product.run_until_settled(row).state == State.READY
     assert row.credential_id != new.pk
 
 
 def test_tasks_of_a_key_that_was_deleted_are_never_asked_for_with_anothers(new_world):
     account = new_world.account("a", "first")
-    new_world.sandbox.settings(run_seconds=1)
+    new_world.sandbox.settings(run_seconds=3600)
     row = new_world.queue(account)
     new_world.product.run_until(lambda: bool(fresh(row).task_id))
     new = new_world.use(account, "second")
     learn_owner(new.fingerprint, "another")
     new_world.sandbox.forget_key(KEYS["first"])
+    new_world.sandbox.settings(run_seconds=0)
     status = CredentialStatus.objects.filter(key=str(row.credential_id), pause_code="InvalidApiKey")
     new_world.product.run_until(status.exists)
     for _ in range(3):
@@ -294,11 +298,12 @@ def test_tasks_of_a_key_that_was_deleted_are_never_asked_for_with_anothers(new_w
 
 def test_a_pause_of_a_retired_key_is_forgotten_once_nothing_is_open(world):
     account = world.account("a", "first")
-    world.sandbox.settings(run_seconds=1)
+    world.sandbox.settings(run_seconds=3600)
     row = world.queue(account)
     world.product.run_until(lambda: bool(fresh(row).task_id))
     credentials.retire(account, by=None)
     credential_status.pause(row.credential_id, code="InvalidApiKey", message="")
+    world.sandbox.settings(run_seconds=0)
     world.product.run_until_settled(row)
     world.product.conductor._credentials_at = 0.0
     world.product.run_until(lambda: not CredentialStatus.objects.filter(key=str(row.credential_id)).exists())
@@ -357,7 +362,7 @@ def another_program_submits(sandbox, key):
         f"{sandbox.api_url}/services/aigc/image2video/aa-template-generation/",
         json={"model": "animate-anyone-template-gen2", "input": {"video_url": "http://127.0.0.1:1/other.mp4"}},
         headers={"Authorization": f"Bearer {KEYS[key]}", "X-DashScope-Async": "enable"},
-        timeout=5,
+        timeout=30,
     ).raise_for_status()
 
 

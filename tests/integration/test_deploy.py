@@ -19,13 +19,15 @@ import pytest
 import requests
 
 from tests.clips import make_clip
+from tests.ports import free_port
 from tests.running import ROOT, Running, environment, get, processes_of, running, wait_until
-from tests.sandbox import Sandbox, free_port
+from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 # Seconds where the product counts in minutes.
 QUICK = {
-    "DASHSCOPE_TIMEOUT_SECONDS": "3",
+    # Longer than submits last here, also on a busy machine.
+    "DASHSCOPE_TIMEOUT_SECONDS": "10",
     "LAUNCH_LEASE_SECONDS": "2",
     "CHECK_LEASE_SECONDS": "8",
     "LEASE_SECONDS": "4",
@@ -92,7 +94,7 @@ class Site:
             found = connection.execute("SELECT name, state, sent_at, template_id FROM templategen_actiontemplate")
             return {row["name"]: dict(row) for row in found}
 
-    def wait_for_states(self, wanted: dict[str, str], *, seconds: float = 40.0) -> None:
+    def wait_for_states(self, wanted: dict[str, str], *, seconds: float = 90.0) -> None:
         def there() -> bool:
             return {name: row["state"] for name, row in self.rows().items()} == wanted
 
@@ -109,7 +111,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         env=environment(folder, DJANGO_SETTINGS_MODULE="templategen.settings"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert made.returncode == 0, made.stderr
@@ -148,12 +150,13 @@ def test_a_deploy_in_the_midst_of_uploads_and_of_a_slow_submit_loses_nothing(sit
         site.sandbox.fault("oss-complete", "slow", seconds=1.5)
         thread = threading.Thread(target=lambda: finished.append(site.finish(uploads[finishing])))
         thread.start()
-        time.sleep(0.5)
+        # The fault is used up when the request has come to where it waits.
+        wait_until(lambda: not site.sandbox.overview()["faults"], what="the request that is being worked on")
         web.terminate()
         worker.process.terminate()
         # What was running has been answered, the submit has been recorded, and both ended by themselves.
-        assert (web.wait(20), worker.wait(20)) == (0, 0)
-        thread.join(5)
+        assert (web.wait(60), worker.wait(60)) == (0, 0)
+        thread.join(60)
         assert [answer.status_code for answer in finished] == [200]
         assert "does not stop" not in worker.text
         assert not processes_of(site.data)
@@ -184,15 +187,16 @@ def test_a_submit_that_outlasts_the_bound_is_killed_looked_for_and_never_sent_tw
             assert "queue does not stop: killed." in worker.text
         assert site.rows()["a"]["state"] == "submitting"
         with site.worker():
-            site.wait_for_states({"a": "ready"}, seconds=60)
+            site.wait_for_states({"a": "ready"})
     [task] = site.sandbox.tasks()
     assert site.rows()["a"]["template_id"] == task["template_id"]
 
 
 def test_a_second_sigterm_ends_a_worker_at_once(site: Site, clips: list[Path]) -> None:
     clip = clips[0]
-    with site.web(), site.worker(stop_seconds=30) as worker:
-        site.sandbox.fault("submit", "answer_late", seconds=2.5)
+    site.more["DASHSCOPE_TIMEOUT_SECONDS"] = "60"
+    with site.web(), site.worker(stop_seconds=60) as worker:
+        site.sandbox.fault("submit", "answer_late", seconds=60)
         upload = site.begin(clip)
         site.send(upload, clip)
         site.finish(upload)
@@ -202,7 +206,7 @@ def test_a_second_sigterm_ends_a_worker_at_once(site: Site, clips: list[Path]) -
         time.sleep(0.5)
         worker.process.send_signal(signal.SIGTERM)
         assert worker.wait() == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
         assert not [pid for pid, line in processes_of(site.data).items() if "gunicorn" not in line]
 
 
@@ -218,7 +222,7 @@ def test_a_unit_that_systemd_kills_after_its_bound_leaves_nothing(site: Site) ->
         for pid in processes_of(site.data):
             os.kill(pid, signal.SIGKILL)
         worker.wait()
-        wait_until(lambda: not processes_of(site.data), seconds=15, what="the end of all")
+        wait_until(lambda: not processes_of(site.data), what="the end of all")
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])

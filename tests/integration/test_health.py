@@ -19,8 +19,8 @@ from django_q.models import OrmQ
 from templategen import readiness, standing
 from templategen.pipeline_models import Heartbeat, Lease
 from templategen.readiness import FAILED, OK, SLOW, Readiness
+from tests.ports import free_port
 from tests.running import ROOT, environment, wait_until
-from tests.sandbox import free_port
 
 ALL_OK = {"database": OK, "migrations": OK, "static": OK, "worker": OK, "conductor": OK, "queue": OK}
 NOT_CALLED_SO = {"headers": {"Host": "10.1.2.3"}}
@@ -168,13 +168,15 @@ def test_a_database_that_hangs_costs_one_thread_and_a_bounded_time() -> None:
     started = time.monotonic()
     for _time in range(3):
         assert asked.ask(["database", "worker"], bound_s=0.1) == {"database": SLOW, "worker": SLOW}
-    assert time.monotonic() - started < 3
+    # Not until it goes on, which is after 20 s.
+    assert time.monotonic() - started < 15
     assert len(begun) == 1
     release.set()
     assert asked.ask(["database", "worker"]) == {"database": OK, "worker": OK}
 
 
-def test_an_answer_serves_everybody_who_asks_at_that_moment() -> None:
+def test_an_answer_serves_everybody_who_asks_at_that_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "KEPT_S", 60.0)
     count = []
     asked = Readiness({"database": lambda: bool(count.append(1) or True)})
     for _time in range(50):
@@ -187,7 +189,8 @@ def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "templategen.readiness")
     for _time in range(3):
         asked.ask(["worker"])
-    assert [(record.message, record.worker) for record in caplog.records] == [("not ready", FAILED)]
+    ours = [record for record in caplog.records if record.name == "templategen.readiness"]
+    assert [(record.message, record.worker) for record in ours] == [("not ready", FAILED)]
 
 
 def test_a_real_web_process_answers_before_its_database_is_made(tmp_path: Path) -> None:
@@ -219,4 +222,4 @@ def test_a_real_web_process_answers_before_its_database_is_made(tmp_path: Path) 
         assert (status, json.loads(body)) == (503, {"status": "failed", "checks": checks})
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)

@@ -45,7 +45,7 @@ def test_of_many_that_want_it_one_gets_it():
 
     def want() -> None:
         holder = LeaseHolder("x")
-        ready.wait(timeout=20)
+        ready.wait(timeout=60)
         if holder.acquire():
             won.append(holder.owner)
         connection.close()
@@ -71,6 +71,6 @@ def test_a_conductor_without_the_lease_does_nothing_and_stops_when_told():
     thread = threading.Thread(target=run)
     thread.start()
     stop.set()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not thread.is_alive()
     assert Lease.objects.get().owner != conductor.lease.owner

@@ -25,7 +25,7 @@ def submit(sandbox, video_url):
         f"{sandbox.api_url}/services/aigc/image2video/aa-template-generation/",
         json={"model": "animate-anyone-template-gen2", "input": {"video_url": video_url}},
         headers={"Authorization": f"Bearer {API_KEY}", "X-DashScope-Async": "enable"},
-        timeout=5,
+        timeout=30,
     )
     return answer.json()["output"]["task_id"]
 

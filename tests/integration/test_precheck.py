@@ -2,7 +2,6 @@
 
 import base64
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from accounts.models import User
 from templategen.web import probing
 from tests.clips import make_clip
 from tests.media import media
+from tests.running import wait_until
 
 URL = "/a/studio/precheck/"
 EDGE = 256 * 1024
@@ -162,13 +162,13 @@ def test_a_busy_server_says_when_to_come_back(web: Client, clip: Path, monkeypat
     monkeypatch.setattr("templategen.web.precheck.WAIT_SECONDS", 0.01)
     release = threading.Event()
     holders = [
-        threading.Thread(target=probing.in_turn, args=(release.wait,), kwargs={"wait_seconds": 1})
+        threading.Thread(target=probing.in_turn, args=(release.wait,), kwargs={"wait_seconds": 60})
         for _ in range(probing.AT_ONCE)
     ]
     for holder in holders:
         holder.start()
     try:
-        time.sleep(0.05)
+        wait_until(lambda: probing._places._value == 0, what="all places being taken")
         answer = send(web, 100, [(0, b"x")])
     finally:
         release.set()

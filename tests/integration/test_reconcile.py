@@ -45,7 +45,7 @@ def another_program_submits(sandbox):
         f"{sandbox.api_url}/services/aigc/image2video/aa-template-generation/",
         json={"model": "animate-anyone-template-gen2", "input": {"video_url": "http://127.0.0.1:1/other.mp4"}},
         headers={"Authorization": f"Bearer {API_KEY}", "X-DashScope-Async": "enable"},
-        timeout=5,
+        timeout=30,
     ).raise_for_status()
 
 

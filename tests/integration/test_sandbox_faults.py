@@ -170,14 +170,18 @@ def test_a_download_breaks_off_or_stalls_where_told(http: requests.Session, sand
     sandbox.fault("oss-get", "drop", after_bytes=400)
     with pytest.raises(requests.exceptions.RequestException):
         get(http, sandbox)
-    sandbox.fault("oss-get", "slow", after_bytes=400, seconds=0.3)
-    started = time.monotonic()
-    with http.get(sandbox.url + signed_path("GET", "faults/a"), stream=True, timeout=10) as answer:
-        assert answer.raw.read(400) == b"0123456789" * 40
-        early = time.monotonic() - started
-        assert answer.raw.read() == b"0123456789" * 60
-    assert early < 0.25
-    assert time.monotonic() - started >= 0.3
+    for _ in range(5):
+        sandbox.fault("oss-get", "slow", after_bytes=400, seconds=0.3)
+        started = time.monotonic()
+        with http.get(sandbox.url + signed_path("GET", "faults/a"), stream=True, timeout=10) as answer:
+            assert answer.raw.read(400) == b"0123456789" * 40
+            early = time.monotonic() - started
+            assert answer.raw.read() == b"0123456789" * 60
+        assert time.monotonic() - started >= 0.3
+        # On a busy machine the piece before may come late too, now and then.
+        if early < 0.25:
+            return
+    pytest.fail("the piece before the stop never came before it")
 
 
 def test_a_refused_storage_call_is_a_broken_connection(http: requests.Session, sandbox: Sandbox) -> None:

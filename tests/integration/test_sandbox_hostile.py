@@ -25,7 +25,7 @@ def http() -> Iterator[requests.Session]:
 def raw(sandbox: Sandbox, data: bytes) -> bytes:
     """Send bytes as they are; everything that comes back until the connection ends or falls silent."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=30) as line:
         line.sendall(data)
         try:
             line.shutdown(socket.SHUT_WR)

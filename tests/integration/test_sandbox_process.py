@@ -14,7 +14,8 @@ import requests
 from tests.clips import clip_bytes
 from tests.dashscope_calls import DashScope, dashscope
 from tests.oss_signing import signed_headers, signed_path
-from tests.sandbox import ACCESS_KEY_ID, ACCESS_KEY_SECRET, BUCKET, REGION, Sandbox, free_port
+from tests.ports import free_port
+from tests.sandbox import ACCESS_KEY_ID, ACCESS_KEY_SECRET, BUCKET, REGION, Sandbox
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def api(own_sandbox: Sandbox) -> Iterator[DashScope]:
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Start a sandbox that is expected not to come up."""
     command = [sys.executable, "-m", "templategen.sandbox", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_a_taken_port_is_one_clear_line_and_status_2(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_interrupt_ends_it_too(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("sandbox ready on http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_management_command_takes_the_same_flags(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_management_command_takes_the_same_flags(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("sandbox ready on http://127.0.0.1:")
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
     assert (tmp_path / "sandbox.sqlite3").exists()
 
 

@@ -1,5 +1,6 @@
 """The sandbox's tasks: slots, rates, accounts, retention, and what becomes of a clip."""
 
+import contextlib
 import itertools
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clips import clip_bytes
-from tests.dashscope_calls import NOWHERE, DashScope, dashscope
+from tests.dashscope_calls import NOWHERE, DashScope, dashscope, within_a_second
 from tests.media import media
 from tests.sandbox import Sandbox
 
@@ -106,9 +107,10 @@ class Odd(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"x" * 10)
         if self.path == "/drip":
-            for _ in range(40):
-                time.sleep(0.05)
-                self.wfile.write(b"x")
+            with contextlib.suppress(OSError):
+                for _ in range(600):
+                    time.sleep(0.05)
+                    self.wfile.write(b"x")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the library's name)
         """Quiet."""
@@ -138,13 +140,16 @@ def test_a_download_that_drips_runs_into_the_time_limit(api: DashScope, odd_serv
     started = time.monotonic()
     done = api.sandbox.wait_for(api.submitted(odd_server + "/drip"))
     assert done["code"] == "InvalidURL.Timeout"
-    assert time.monotonic() - started < 2
+    # It would drip for half a minute.
+    assert time.monotonic() - started < 15
 
 
 def test_one_task_runs_at_a_time_first_come_first_served(api: DashScope) -> None:
-    api.sandbox.settings(run_seconds=0.2)
+    api.sandbox.settings(run_seconds=60)
     ids = [api.submitted() for _ in range(4)]
+    api.sandbox.wait_for(ids[0], "RUNNING")
     assert [api.output(task_id)["task_status"] for task_id in ids] == ["RUNNING", "PENDING", "PENDING", "PENDING"]
+    api.sandbox.settings(run_seconds=0.2)
     done = [api.sandbox.wait_for(task_id) for task_id in ids]
     for before, after in itertools.pairwise(done):
         assert before["ended"] <= after["scheduled"]
@@ -178,7 +183,7 @@ def test_a_cancelled_task_frees_its_place_and_a_running_one_cannot_be_cancelled(
 
 def test_the_sixth_submit_in_a_second_is_throttled(api: DashScope) -> None:
     api.sandbox.settings(submits_per_second=5)
-    answers = [api.submit() for _ in range(7)]
+    answers = within_a_second(api.submit, 7)
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
     assert answers[-1].json()["code"] == "Throttling.RateQuota"
     time.sleep(1)
@@ -188,7 +193,8 @@ def test_the_sixth_submit_in_a_second_is_throttled(api: DashScope) -> None:
 def test_each_kind_of_query_has_its_own_limit(api: DashScope) -> None:
     api.sandbox.settings(queries_per_second=3)
     for call in (lambda: api.get("x"), api.list, lambda: api.cancel("x")):
-        assert [call().status_code == 429 for _ in range(4)] == [False, False, False, True]
+        answers = within_a_second(call, 4)
+        assert [answer.status_code == 429 for answer in answers] == [False, False, False, True]
 
 
 def test_a_finished_task_is_unknown_once_its_time_is_over(api: DashScope) -> None:
@@ -228,10 +234,10 @@ def test_the_list_has_a_window_of_a_day_in_the_time_of_china(api: DashScope) -> 
         rows = api.list({"task_id": task_id, **window}).json()["data"]
         return bool(rows)
 
-    assert found(start_time=china(-60))
+    assert found(start_time=china(-300))
     assert found(end_time=china(1))
-    assert found(start_time=china(-60), end_time=china(1))
-    assert not found(end_time=china(-60))
+    assert found(start_time=china(-300), end_time=china(1))
+    assert not found(end_time=china(-300))
     assert not found(start_time=china(-25 * 3600))
     for wrong in (
         {"start_time": china(-86_460), "end_time": china(0)},

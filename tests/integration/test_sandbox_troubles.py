@@ -11,6 +11,7 @@ import requests
 
 from tests.dashscope_calls import DashScope, dashscope
 from tests.oss_signing import signed_headers, signed_path
+from tests.running import wait_until
 from tests.sandbox import BUCKET, Sandbox
 
 
@@ -44,7 +45,7 @@ def urls(sandbox: Sandbox) -> list[str]:
     return [task["video_url"] for task in sandbox.tasks()]
 
 
-def wait_for_url(sandbox: Sandbox, url: str, seconds: float = 5.0) -> None:
+def wait_for_url(sandbox: Sandbox, url: str, seconds: float = 60.0) -> None:
     """Until there is a task for a clip."""
     deadline = time.monotonic() + seconds
     while url not in urls(sandbox):
@@ -55,16 +56,20 @@ def wait_for_url(sandbox: Sandbox, url: str, seconds: float = 5.0) -> None:
 @pytest.mark.parametrize(("kind", "made_at_once"), [("slow", False), ("answer_late", True)])
 def test_a_task_is_made_though_its_client_has_gone(api: DashScope, kind: str, made_at_once: bool) -> None:
     url = f"http://127.0.0.1:9/{kind}.mp4"
-    api.sandbox.fault("submit", kind, seconds=0.6)
+    seconds = 60 if made_at_once else 0.6
+    api.sandbox.fault("submit", kind, seconds=seconds)
+    begun = time.monotonic()
     submit_and_leave(api.sandbox, url)
-    assert (url in urls(api.sandbox)) is made_at_once
+    if not made_at_once:
+        assert url not in urls(api.sandbox) or time.monotonic() - begun >= seconds
     wait_for_url(api.sandbox, url)
+    assert time.monotonic() - begun < seconds or not made_at_once
 
 
 def test_a_task_is_made_later_than_its_call_was_cut(own_api: DashScope) -> None:
     sandbox, url = own_api.sandbox, "http://127.0.0.1:9/later.mp4"
     sandbox.settings(running_tasks=0)
-    sandbox.fault("submit", "make_later", seconds=1.2)
+    sandbox.fault("submit", "make_later", seconds=2)
     called = time.time()
     with pytest.raises(requests.ConnectionError):
         own_api.submit(url)
@@ -74,31 +79,33 @@ def test_a_task_is_made_later_than_its_call_was_cut(own_api: DashScope) -> None:
     assert own_api.output(coming["task_id"])["task_status"] == "UNKNOWN"
     assert own_api.cancel(coming["task_id"]).status_code == 400
     sandbox.restart(kill=True)
-    task = sandbox.wait_for(coming["task_id"], "PENDING", seconds=5)
-    assert task["submitted"] - called >= 1.2
+    task = sandbox.wait_for(coming["task_id"], "PENDING")
+    assert task["submitted"] - called >= 2
     assert own_api.list().json()["data"][0]["task_id"] == coming["task_id"]
 
 
 def test_the_list_lags_behind_while_a_single_look_does_not(own_api: DashScope) -> None:
-    own_api.sandbox.settings(list_lag_seconds=0.8, running_tasks=0)
+    own_api.sandbox.settings(list_lag_seconds=3600, running_tasks=0)
     task_id = own_api.submitted()
     assert own_api.list().json()["total"] == 0
     assert own_api.list({"task_id": task_id}).json()["data"] == []
     assert own_api.output(task_id)["task_status"] == "PENDING"
-    time.sleep(0.9)
-    assert [row["task_id"] for row in own_api.list().json()["data"]] == [task_id]
+    own_api.sandbox.settings(list_lag_seconds=0.3)
+    wait_until(lambda: [row["task_id"] for row in own_api.list().json()["data"]] == [task_id])
+    [task] = own_api.sandbox.tasks()
+    assert time.time() - task["submitted"] >= 0.3
 
 
 def test_a_wrong_clock_shows_in_every_time_and_is_what_the_list_is_asked_in(own_api: DashScope) -> None:
     own_api.sandbox.settings(clock_offset_seconds=-7200, utc_offset_hours=0, running_tasks=0)
     task_id = own_api.submitted()
-    answer = own_api.get(task_id)
     now = time.time()
-    assert parsedate_to_datetime(answer.headers["Date"]).timestamp() == pytest.approx(now - 7200, abs=3)
+    answer = own_api.get(task_id)
+    assert parsedate_to_datetime(answer.headers["Date"]).timestamp() == pytest.approx(now - 7200, abs=30)
     shown = answer.json()["output"]["submit_time"]
-    assert shown[:16] in {time.strftime("%Y-%m-%d %H:%M", time.gmtime(now - 7200 + late)) for late in (-3, 0)}
+    assert shown[:16] in {time.strftime("%Y-%m-%d %H:%M", time.gmtime(now - 7200 + late)) for late in (-30, 0)}
     row = own_api.list().json()["data"][0]
-    assert row["gmt_create"] / 1000 == pytest.approx(now - 7200, abs=3)
+    assert row["gmt_create"] / 1000 == pytest.approx(now - 7200, abs=30)
 
     def there(offset: float) -> str:
         return time.strftime("%Y%m%d%H%M%S", time.gmtime(now - 7200 + offset))
@@ -256,7 +263,7 @@ def test_settings_and_faults_outlive_a_kill_when_asked_to(own_api: DashScope) ->
 
 def test_idle_connections_are_cut_when_told_and_when_they_have_been_idle_too_long(sandbox: Sandbox) -> None:
     def connected() -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=30)
         connection.request("GET", "/_sandbox/ends", headers={"Host": "127.0.0.1"})
         assert connection.getresponse().read()
         return connection
@@ -275,12 +282,12 @@ def test_idle_connections_are_cut_when_told_and_when_they_have_been_idle_too_lon
 
     waiting = connected()
     # An answer can be read here a moment before the sandbox's thread waits for the next request.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not (sandbox.cut_idle_connections() and is_closed(waiting, 0.1)) and time.monotonic() < deadline:
         pass
     assert is_dead(waiting)
     sandbox.settings(idle_seconds=2)
     waiting, quick = connected(), connected()
     assert not is_dead(quick)
-    assert is_closed(waiting, 10)
+    assert is_closed(waiting, 60)
     assert is_dead(waiting)

@@ -111,7 +111,7 @@ def test_of_two_visits_at_the_same_moment_one_wins() -> None:
     ready, winners = Barrier(4), []
 
     def visit() -> None:
-        ready.wait(5)
+        ready.wait(60)
         if use_link(uid, token):
             winners.append(1)
         connection.close()
@@ -120,7 +120,7 @@ def test_of_two_visits_at_the_same_moment_one_wins() -> None:
     for visitor in visitors:
         visitor.start()
     for visitor in visitors:
-        visitor.join(20)
+        visitor.join(60)
     assert len(winners) == 1
 
 

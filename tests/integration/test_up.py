@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.clips import make_clip
+from tests.ports import free_port
 from tests.running import Running, get, processes_of, run, running, wait_until
-from tests.sandbox import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 
@@ -72,7 +72,7 @@ def test_the_sandbox_takes_the_keys_that_it_was_started_with_and_the_sites_own(s
 
 def test_the_sandbox_takes_uploads_from_the_site_s_pages(site: Site) -> None:
     sandbox = site.sandbox_port
-    with socket.create_connection(("127.0.0.1", sandbox), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", sandbox), timeout=30) as line:
         line.sendall(
             b"OPTIONS /templategen/clips/x HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
             + f"Origin: http://localhost:{site.port}\r\nAccess-Control-Request-Method: PUT\r\n\r\n".encode()
@@ -149,7 +149,7 @@ def test_the_first_user_is_kept_and_nothing_stays_when_up_itself_is_killed(site:
         # Listening for others without an address for them is said, with what to do.
         again.wait_for(rf"start again with TEMPLATEGEN_SITE_URL=http://NAME:{site.port}\b")
         again.end(signal.SIGKILL)
-        wait_until(lambda: not processes_of(site.data), seconds=15, what="the end of the orphans")
+        wait_until(lambda: not processes_of(site.data), what="the end of the orphans")
 
 
 def _answers(port: int) -> bool:

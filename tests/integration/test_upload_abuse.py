@@ -82,7 +82,7 @@ def test_of_many_starts_at_once_no_more_begin_than_may(product, account, owner, 
 
     def begin(number):
         try:
-            ready.wait(20)
+            ready.wait(60)
             actions.begin_upload(account, by=owner, file_name=f"{number}.mp4", size_bytes=1_000_000)
         except actions.QuotaError as refused:
             return refused.code

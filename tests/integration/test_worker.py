@@ -51,9 +51,12 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture
-def worker(data: Path) -> Iterator[Running]:
-    """A worker whose queue has shown that it runs tasks. It logs as JSON."""
-    with running(data, *WORKER, LOG_FORMAT="json") as command:
+def worker(data: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A worker whose queue has shown that it runs tasks. The parameter: another bound for its end, in seconds.
+
+    It logs as JSON.
+    """
+    with running(data, *WORKER[:-1], getattr(request, "param", WORKER[-1]), LOG_FORMAT="json") as command:
         wait_until(lambda: beat(data), what="the first heartbeat")
         yield command
 
@@ -100,7 +103,7 @@ def test_each_worker_finds_its_own_frozen_queue_though_idle_and_leaves_a_healthy
         neighbour = cluster_of(healthy.process.pid)
         # The idle worker that holds the semaphore is among them; the sentinel replaces both, and nothing moves again.
         kill(*cluster.workers)
-        frozen.wait_for("The queue shows no life: killed", seconds=20)
+        frozen.wait_for("The queue shows no life: killed")
         frozen.wait_for(r"queue ended \(by signal SIGKILL\); starting it again in 1 s")
         new = cluster_of(frozen.process.pid)
         assert not cluster.all & new.all
@@ -118,7 +121,7 @@ def test_each_worker_finds_its_own_frozen_queue_though_idle_and_leaves_a_healthy
 def test_a_killed_monitor_which_leaves_results_unbooked_for_ever_is_found_too(worker: Running) -> None:
     cluster = wait_for_life(worker)
     kill(cluster.monitor)
-    worker.wait_for("The queue shows no life: killed", seconds=20)
+    worker.wait_for("The queue shows no life: killed")
     assert not cluster.all & cluster_of(worker.process.pid).all
 
 
@@ -153,14 +156,16 @@ def test_a_queue_that_loses_its_sentinel_or_its_main_process_is_replaced_whole(w
 def test_a_killed_worker_command_leaves_nothing(worker: Running, data: Path) -> None:
     cluster = cluster_of(worker.process.pid)
     worker.end(signal.SIGKILL)
-    wait_until(lambda: not cluster.alive and not processes_of(data), seconds=15, what="the end of the orphans")
+    wait_until(lambda: not cluster.alive and not processes_of(data), what="the end of the orphans")
 
 
+@pytest.mark.parametrize("worker", ["60"], indirect=True)
 def test_sigterm_to_its_process_group_as_procfile_runners_send_it_ends_it_in_order(worker: Running, data: Path) -> None:
+    # Long before its bound.
     began = time.monotonic()
     os.killpg(worker.process.pid, signal.SIGTERM)
     assert worker.wait() == 0
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 40
     assert "does not stop" not in worker.text
     assert not processes_of(data)
 
@@ -179,7 +184,8 @@ def test_sigterm_to_every_process_at_once_ends_it_within_its_bound(worker: Runni
     for pid in processes_of(data):
         os.kill(pid, signal.SIGTERM)
     assert worker.wait() == 0
-    assert time.monotonic() - began < 5 + 3
+    # What its bound leaves alive is killed at once: the rest is what a busy machine needs.
+    assert time.monotonic() - began < 5 + 15
     assert not processes_of(data)
 
 
@@ -208,7 +214,7 @@ execute_from_command_line(["manage.py", "worker", "--conductor-seconds", "2"])
 """
     command = [sys.executable, "-c", program]
     return subprocess.run(
-        command, cwd=ROOT, env=environment(data), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=environment(data), capture_output=True, text=True, timeout=100, check=False
     )
 
 
@@ -232,7 +238,7 @@ def test_as_the_first_process_of_a_container_it_stops_when_asked_and_collects_th
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in cluster.all), what="no zombies")
         cluster_of(worker)
         os.kill(worker, signal.SIGTERM)
-        assert container.wait(20) == 0
+        assert container.wait(60) == 0
         assert not is_alive(worker)
     finally:
         container.kill()

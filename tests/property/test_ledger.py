@@ -174,5 +174,6 @@ class Ledger(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(600)
 def test_the_ledger_does_what_a_model_does():
     run_state_machine_as_test(Ledger, settings=_SEARCH)

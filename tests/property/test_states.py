@@ -123,5 +123,6 @@ class Templates(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(600)
 def test_quota_follows_every_way_that_templates_can_go():
     run_state_machine_as_test(Templates, settings=_SEARCH)

@@ -87,7 +87,7 @@ def test_of_many_threads_that_move_one_row_exactly_one_wins():
 
     def claim(number: int) -> None:
         mine = ActionTemplate.objects.get(pk=template.pk)
-        ready.wait(timeout=20)
+        ready.wait(timeout=60)
         if mine.move(State.SUBMITTING, claim_token=str(number)):
             won.append(number)
         connection.close()

@@ -26,7 +26,7 @@ class Room:
         self.stream = io.StringIO()
         self.supervisor = Supervisor(self.said.append, CombinedLog(self.stream))
 
-    def start(self, name: str, program: str, *, stop_seconds: float = 5.0) -> None:
+    def start(self, name: str, program: str, *, stop_seconds: float = 30.0) -> None:
         self.supervisor.start(Command(name, (sys.executable, "-c", program), os.environ, stop_seconds))
 
     def tend_until(self, condition: Callable[[], object], what: str) -> None:
@@ -34,7 +34,7 @@ class Room:
             self.supervisor.tend()
             return condition()
 
-        wait_until(tended, seconds=10, what=what)
+        wait_until(tended, what=what)
 
     @property
     def lines(self) -> list[str]:
@@ -74,10 +74,17 @@ def test_a_child_s_lines_carry_its_name_and_no_control_characters(room: Room) ->
 def test_a_child_that_ends_is_started_again_later_each_time(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervise, "FIRST_PAUSE_S", 0.1)
     room.start("web", "raise SystemExit(3)")
-    room.tend_until(lambda: len(room.said) >= 3, "three ends")
+    looks = []
+
+    def three_ends() -> bool:
+        looks.append(time.monotonic())
+        return len(room.said) >= 3
+
+    room.tend_until(three_ends, "three ends")
     assert all(line.startswith("web ended (exit status 3)") for line in room.said)
     child = room.supervisor._children["web"]
-    assert child.start_at - time.monotonic() > 0.2
+    # From when it was found ended, which was after the last look but one.
+    assert child.start_at - looks[-2] > 0.2
 
 
 def test_a_machine_that_can_start_nothing_now_is_asked_again_later(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,10 +115,10 @@ def test_a_child_that_ignores_sigterm_is_killed_after_its_bound_and_so_is_what_i
     wait_until(lambda: len(room.lines) == 2, what="both lines")
     began = time.monotonic()
     room.supervisor.stop(["web"])
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < 20
     assert room.said == ["web does not stop: killed."]
     child = int(room.lines[0].removeprefix("web | "))
-    wait_until(lambda: not is_alive(child), seconds=5, what="the end of what it forked")
+    wait_until(lambda: not is_alive(child), what="the end of what it forked")
 
 
 def test_a_hurry_kills_at_once(room: Room) -> None:
@@ -119,7 +126,8 @@ def test_a_hurry_kills_at_once(room: Room) -> None:
     wait_until(lambda: room.lines, what="the start")
     began = time.monotonic()
     room.supervisor.stop(["web"], hurry=lambda: True)
-    assert time.monotonic() - began < 3
+    # Its bound is a minute.
+    assert time.monotonic() - began < 30
 
 
 def test_a_child_that_stops_when_asked_is_not_started_again(room: Room) -> None:

@@ -326,7 +326,7 @@ def test_the_probe_runs_in_threads() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert [result.ok for result in results] == [True] * 4
 
 
@@ -340,9 +340,9 @@ def test_the_probe_runs_in_daemonic_processes() -> None:
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_report, args=(clip_bytes(), theirs), daemon=True)
     process.start()
-    assert ours.poll(30)
+    assert ours.poll(60)
     assert ours.recv() is True
-    process.join(timeout=30)
+    process.join(timeout=60)
     assert process.exitcode == 0
 
 
