@@ -33,6 +33,10 @@ class SessionStore(DatabaseStore):
         """Where sessions lie."""
         return BrowserSession
 
+    def _validate_session_key(self, key: str | None) -> bool:
+        """Only what Django's keys are made of: a cookie can name any other, even one that PostgreSQL refuses."""
+        return bool(super()._validate_session_key(key)) and str(key).isascii() and str(key).isalnum()  # type: ignore[misc]  # not in the stubs
+
     def _get_session_from_db(self) -> Any:
         self.row = cast("BrowserSession | None", super()._get_session_from_db())  # type: ignore[misc]  # not in the stubs
         return self.row

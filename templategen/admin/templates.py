@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -21,6 +22,8 @@ from templategen.states import State
 # Each has an index of its own, for rows that have one.
 _IDS = ("template_id", "task_id", "submit_request_id", "request_id")
 _MOST_FOUND = 50
+# On a template's own page.
+_MOST_EVENTS = 100
 
 
 def told(event: Event) -> str:
@@ -58,6 +61,15 @@ class EventInline(InWords, LookOnlyInline):
     model = Event
     fields = ("at", "kind", "start_in_words", "to_in_words", "attempt", "by", "told")
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        """The newest: refusals for a passing cause can be thousands. The list of events has them all."""
+        found: QuerySet[Event] = super().get_queryset(request).select_related("by")
+        match = request.resolver_match
+        # Its page is there, so that this is a template's number.
+        template = int(unquote(match.kwargs["object_id"])) if match is not None else 0
+        newest = Event.objects.filter(template=template).order_by("-pk").values_list("pk", flat=True)[:_MOST_EVENTS]
+        return found.filter(pk__in=list(newest))
 
 
 class FormerTaskInline(LookOnlyInline):

@@ -395,6 +395,22 @@ def test_a_template_is_found_by_any_of_its_ids(admin: Client, owner: User) -> No
         assert "Unwanted" not in admin.get(LIST, {"q": term}).content.decode()
 
 
+def test_a_templates_page_shows_its_newest_events_and_asks_no_more_for_many(
+    admin: Client, chief: User, owner: User, django_assert_max_num_queries: Any
+) -> None:
+    template = make_template(account_of(owner), State.QUEUED)
+    people = [User.objects.create_user(f"p{number}@example.com") for number in range(20)]
+    happened = [
+        Event(template=template, kind=Event.Kind.RENAMED, by=people[number % 20], task_id=f"task-{number:03d}")
+        for number in range(150)
+    ]
+    Event.objects.bulk_create(happened)
+    with django_assert_max_num_queries(20):
+        page = admin.get(f"{LIST}{template.pk}/change/")
+    shown = [form.instance.task_id for form in page.context["inline_admin_formsets"][1].formset.forms]
+    assert (len(shown), shown[-1]) == (100, "task-149")
+
+
 def test_a_long_list_keeps_its_order_whatever_the_address_asks(admin: Client, owner: User) -> None:
     """Any other would read and sort every row."""
     for name in ("Bolero", "Charleston", "Allemande"):

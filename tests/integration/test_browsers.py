@@ -193,3 +193,12 @@ def test_a_strange_browser_name_harms_nobody(owner: User) -> None:
     page = here.get(LIST).content.decode()
     assert "<script>x" not in page
     assert re.search("Unknown browser", page)
+
+
+@pytest.mark.parametrize("cookie", ['"\\000abcdefghijkl"', '"abcdefghijkl\\377"', "../../etc/passwd", "a" * 31 + "'"])
+def test_a_cookie_that_can_be_no_sessions_is_looked_for_nowhere(owner: User, cookie: str) -> None:
+    """In quotes a cookie can have a NUL in it, which PostgreSQL takes for an error."""
+    with CaptureQueriesContext(connection) as asked:
+        answer = Client().get("/account/", headers={"cookie": f"sessionid={cookie}"})
+    assert answer.status_code == 302
+    assert not asked.captured_queries
