@@ -49,11 +49,11 @@ class Conductor:
         self._conducts = False
         self._searches: dict[int, _Search] = {}
         self._credentials_at = self._swept_at = self._buried_at = self._handed_over_at = self._tallied_at = -math.inf
-        self._beside: _Beside | None = None
+        self._beside: tuple[_Beside, _Beside] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Pass after pass until ``stop``. A database that is away is waited for; a bug is logged, not fatal."""
-        self._beside = _Beside()
+        self._beside = _Beside(), _Beside()
         while not stop.is_set():
             busy = False
             try:
@@ -181,15 +181,15 @@ class Conductor:
     # --- the sweep ---
 
     def _sweep(self, now: datetime) -> None:
-        """It calls OSS and may wait for it: beside the loop, so that no look waits with it."""
+        """Beside the loop, so that no look waits with it; and what calls OSS and may wait for it beside the rest."""
         if time.monotonic() - self._swept_at < settings.SWEEP_SECONDS:
             return
         self._swept_at = time.monotonic()
-        work = partial(sweep.once, now=now)
         if self._beside is None:
-            work()
-        else:
-            self._beside.start(work)
+            sweep.once(now=now)
+            return
+        for beside, work in zip(self._beside, (sweep.at_home, sweep.abroad), strict=True):
+            beside.start(partial(work, now=now))
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from templategen.pipeline_models import CredentialStatus, Tally
 from templategen.states import SETTLED, State
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-# Codes come from the service: a flood of new ones must not become a flood of series.
-_MOST_TALLIES = 500
+# Codes come from the service: a flood of new ones must not become a flood of series, nor push out other counters.
+_MOST_TALLIES, _MOST_LABELS = 5000, 200
 # What has ended stays for ever; its age says nothing. A lost one is still looked at.
 _AGED = frozenset(State) - SETTLED | {State.LOST}
 # What each tally counts, and by what.
@@ -122,16 +122,17 @@ def _credentials(now: datetime) -> Iterator[Metric]:
 def _tallies() -> Iterator[Metric]:
     """Each tally is a counter; where any of its rows has a label, all have one."""
     rows: dict[str, dict[str, int]] = defaultdict(dict)
-    for name, label, count in Tally.objects.order_by("name", "label").values_list("name", "label", "count")[
-        :_MOST_TALLIES
-    ]:
-        rows[re.sub(r"\W", "_", name, flags=re.ASCII)][label] = count
-    for name, counts in rows.items():
+    most = Tally.objects.order_by("-count", "name", "label").values_list("name", "label", "count")[:_MOST_TALLIES]
+    for name, label, count in most:
+        counts = rows[re.sub(r"\W", "_", name, flags=re.ASCII)]
+        if len(counts) < _MOST_LABELS:
+            counts[label] = count
+    for name, counts in sorted(rows.items()):
         about, by = _TALLIES.get(name, _ANOTHER)
         if set(counts) == {""}:
             yield CounterMetricFamily(f"templategen_{name}", about, value=counts[""])
             continue
         family = CounterMetricFamily(f"templategen_{name}", about, labels=[by])
-        for label, count in counts.items():
+        for label, count in sorted(counts.items()):
             family.add_metric([label], count)
         yield family

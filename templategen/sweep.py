@@ -1,7 +1,7 @@
 """One pass over what should be moving and is not: lost messages, dead workers, abandoned uploads, old trash."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -31,10 +31,24 @@ _HOURLY, _MINUTE = 3600, 60
 
 def once(*, now: datetime) -> dict[str, int]:
     """Everything the sweep does; how much of each. One step that fails keeps no other from being done."""
+    return _do(_STEPS, now)
+
+
+def at_home(*, now: datetime) -> dict[str, int]:
+    """What asks the database and the queue only: it waits for no service, and nobody is to wait for it."""
+    return _do([name for name in _STEPS if name not in _CALLING], now)
+
+
+def abroad(*, now: datetime) -> dict[str, int]:
+    """What calls OSS or DashScope: while one of them does not answer it takes minutes, and may."""
+    return _do(_CALLING, now)
+
+
+def _do(names: Iterable[str], now: datetime) -> dict[str, int]:
     done: dict[str, int] = {}
-    for name, step in _STEPS.items():
+    for name in names:
         try:
-            done[name] = step(now)
+            done[name] = _STEPS[name](now)
         except Exception:
             logger.exception("sweep failed", extra={"step": name})
     return done
@@ -254,3 +268,4 @@ _STEPS: dict[str, Callable[[datetime], int]] = {
     "pauses_told": _pauses_told,
     "tables_pruned": _tables_pruned,
 }
+_CALLING = ("uploads_expired", "parts_thrown_away", "objects_removed", "tables_pruned")

@@ -80,7 +80,14 @@ def launch(*, template_pk: int, token: str) -> None:
     begun, now = _awake(), timezone.now()
     # Not where its key was replaced or removed in this moment: the claim is given back as one that never began.
     with_its_key = mine.alias(own=own_credential()).filter(Q(own=template.credential_id))
-    if not with_its_key.update(sent_at=now, claimed_by=sender.me(), made_with_fingerprint=made_with):
+    begin = {"sent_at": now, "claimed_by": sender.me()}
+    try:
+        begun_here = with_its_key.update(**begin, made_with_fingerprint=made_with)
+    except DatabaseError:
+        # Written or not: this process does not call, and says so where it can.
+        _outcome("never sent", partial(_give_back, template, token, code="", begun=begin))
+        raise
+    if not begun_here:
         logger.info("stale launch left alone", extra={"template_pk": template_pk})
         return
     template.sent_at = now
@@ -110,9 +117,12 @@ def _client(template: ActionTemplate, token: str) -> DashScope | None:
         return None
 
 
-def _give_back(template: ActionTemplate, token: str, *, code: str) -> None:
-    """Before the call: it has its old place in line, or ends where somebody wanted it stopped."""
-    guard: dict[str, Any] = {"claim_token": token, "sent_at": None}
+def _give_back(template: ActionTemplate, token: str, *, code: str, begun: dict[str, Any] | None = None) -> None:
+    """Before the call: it has its old place in line, or ends where somebody wanted it stopped.
+
+    ``begun``: the very call that its process has begun and not made.
+    """
+    guard: dict[str, Any] = {"claim_token": token, **(begun or {"sent_at": None})}
     values: dict[str, Any] = {**_NO_CLAIM, "error_message": "", "detail": {"code": code}}
     waits: dict[str, Any] = {"next_look_at": timezone.now(), "error_code": code}
     if not template.move(State.QUEUED, guard={**guard, "cancel_wanted_at": None}, **values, **waits):

@@ -4,12 +4,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Account
+from templategen import sweep
 from templategen.clients.dashscope import DashScope
 from templategen.conductor import Conductor
 from templategen.lease import LeaseHolder
@@ -116,3 +118,29 @@ def test_the_other_goes_on_where_the_first_was_stopped(own_sandbox, account):
         wait_until(lambda: own_sandbox.overview()["calls"]["gets"])
     with conducting():
         wait_until(lambda: ready(row))
+
+
+def test_an_oss_that_does_not_answer_keeps_no_lost_message_from_being_rung_for(
+    own_product, account, monkeypatch, settings
+):
+    hangs, released = threading.Event(), threading.Event()
+
+    def hang(_now: object) -> int:
+        hangs.set()
+        released.wait(90)
+        return 0
+
+    settings.SWEEP_SECONDS = 0.1
+    monkeypatch.setitem(sweep._STEPS, "uploads_expired", hang)
+    try:
+        with conducting():
+            assert hangs.wait(60)
+            row = make_template(account, State.CHECKING, next_look_at=timezone.now() - timedelta(minutes=1))
+
+            def rung() -> bool:
+                row.refresh_from_db()
+                return row.rung_at is not None
+
+            wait_until(rung)
+    finally:
+        released.set()

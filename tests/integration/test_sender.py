@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
-from templategen import pipeline, reconcile, sender, sweep
+from templategen import jobs, pipeline, reconcile, sender, sweep
 from templategen.models import ActionTemplate
+from templategen.pipeline import submit
 from templategen.states import State
 from tests.clips import make_clip
 from tests.people import account_of
@@ -208,8 +210,6 @@ def test_a_sender_told_to_stop_in_the_middle_of_its_call_says_so(own_product, qu
 def test_an_accepted_submit_is_stored_although_the_database_was_away_for_a_moment(
     own_product, own_sandbox, queued, monkeypatch
 ):
-    from django.db import OperationalError
-
     token = pipeline.claim_submit(queued, now=timezone.now())
     move, failures = ActionTemplate.move, [1, 2]
 
@@ -225,3 +225,40 @@ def test_an_accepted_submit_is_stored_although_the_database_was_away_for_a_momen
     pipeline.launch(template_pk=queued.pk, token=token)
     queued.refresh_from_db()
     assert (queued.state, len(own_sandbox.tasks())) == (State.PENDING, 1)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_database_that_goes_away_just_before_the_call_costs_nothing(own_product, own_sandbox, queued, written):
+    token = pipeline.claim_submit(queued, now=timezone.now())
+    cut = []
+
+    def go_away(execute, sql, params, many, context):
+        if cut or not sql.startswith("UPDATE") or '"claimed_by"' not in sql:
+            return execute(sql, params, many, context)
+        cut.append(sql)
+        if written:
+            execute(sql, params, many, context)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with connection.execute_wrapper(go_away), pytest.raises(OperationalError):
+        jobs.launch(template_pk=queued.pk, token=token)
+    queued.refresh_from_db()
+    assert (len(cut), own_sandbox.tasks()) == (1, [])
+    # What was not written is as it was: the sweep rings for it.
+    assert (queued.state, queued.sent_at) == (State.QUEUED if written else State.SUBMITTING, None)
+    if written:
+        assert own_product.run_until_settled(queued).state == State.READY
+        assert len(own_sandbox.tasks()) == 1
+
+
+def test_nor_is_a_call_taken_back_that_another_has_begun_meanwhile(own_product, queued):
+    token = pipeline.claim_submit(queued, now=timezone.now())
+    begun = timezone.now()
+    ActionTemplate.objects.filter(pk=queued.pk).update(sent_at=begun, claimed_by="another")
+    for other in (
+        {"sent_at": begun, "claimed_by": "me"},
+        {"sent_at": begun - timedelta(seconds=1), "claimed_by": "another"},
+    ):
+        submit._give_back(queued, token, code="", begun=other)
+    queued.refresh_from_db()
+    assert (queued.state, queued.sent_at) == (State.SUBMITTING, begun)

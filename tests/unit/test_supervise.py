@@ -146,13 +146,12 @@ def test_a_command_that_is_not_there_is_said_so(room: Room) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_log_on_a_full_disk_stops_no_worker() -> None:
-    full = Path("/dev/full").open("w")
-    try:
+    said = []
+    # Closed with what it could not write in it.
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
         worker.Command(stdout=full)._say("The queue shows no life: killed.")
-    finally:
-        # With what it could not write in it.
-        with contextlib.suppress(OSError):
-            full.close()
+        said.append("all")
+    assert said == ["all"]
 
 
 def test_a_reader_that_went_away_stops_nothing() -> None:
