@@ -72,10 +72,12 @@ def _nothing_remembered() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_window_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_window_turns() -> Iterator[None]:
     """Limits count in windows of whole minutes: in none of them does a test begin with less than 20 seconds left."""
     late = timedelta(seconds=20 if timezone.now().second >= 40 else 0)
-    monkeypatch.setattr(limits, "timezone", SimpleNamespace(now=lambda: timezone.now() - late))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "timezone", SimpleNamespace(now=lambda: timezone.now() - late))
+        yield
 
 
 @pytest.fixture(autouse=True)

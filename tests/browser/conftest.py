@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.browser.site import Person, Site
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-EXPECT_MS = 20_000
+EXPECT_MS = 45_000
 expect.set_options(timeout=EXPECT_MS)
 
 

@@ -34,7 +34,7 @@ class Rows:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
     def put(self, person: Person, *rows: dict[str, Any]) -> list[str]:
         """``{"state": …, "name": …}`` makes a template; ``{"change": public ID, "to": …}`` moves it."""

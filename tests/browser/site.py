@@ -14,7 +14,7 @@ from tests.ports import free_port
 from tests.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 STOP_SECONDS = 10.0
 
 

@@ -20,7 +20,7 @@ WATCH = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`violation: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
 """
-MADE_MS = 60_000
+MADE_MS = 90_000
 
 
 class Guarded:
@@ -57,7 +57,7 @@ def run(site: Site, code: str) -> str:
     """Some lines in the site's own shell."""
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
-        cwd=ROOT, env=site._environment, capture_output=True, text=True, timeout=60, check=True,
+        cwd=ROOT, env=site._environment, capture_output=True, text=True, timeout=90, check=True,
     )  # fmt: skip
     return done.stdout.strip()
 

@@ -17,7 +17,7 @@ def new_page(browser: Browser) -> Page:
 def link_for(site: Site, person: Person) -> str:
     command = [sys.executable, "manage.py", "sign_in_link", person.email]
     done = subprocess.run(
-        command, cwd=ROOT, env=site._environment, capture_output=True, text=True, timeout=30, check=True
+        command, cwd=ROOT, env=site._environment, capture_output=True, text=True, timeout=90, check=True
     )
     return done.stdout.strip()
 

@@ -13,7 +13,7 @@ from tests.clips import make_clip
 from tests.media import media
 
 # One after the other, and a page that looks less often the longer nothing moves.
-MADE_MS = 60_000
+MADE_MS = 90_000
 TEMPLATE_ID = re.compile(r"^AACT\.\S+$")
 
 
@@ -90,7 +90,7 @@ def test_nobody_else_sees_an_upload_or_what_became_of_it(
     uploader = Uploader(page)
     uploader.choose(clip)
     expect(card(page, "good")).to_have_count(1)
-    site.sandbox.fault("oss-part", "slow", seconds=3, times=None)
+    site.sandbox.fault("oss-part", "slow", seconds=60, times=None)
     upload = uploader.begin(padded(clip, tmp_path / "half.mp4", 20_000_000))
     stranger = visit(site.person())
     expect(stranger.locator("#gallery article")).to_have_count(0)

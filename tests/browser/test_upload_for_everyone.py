@@ -70,7 +70,8 @@ def test_start_progress_and_end_are_spoken(page: Page, clip: Path) -> None:
 
 
 def test_progress_has_a_name_and_words_and_never_says_it_is_whole(page: Page, site: Site, clip: Path) -> None:
-    site.sandbox.fault("oss-complete", "slow", seconds=1)
+    # As long as it takes to look at it, also on a busy machine.
+    site.sandbox.fault("oss-complete", "slow", seconds=15)
     uploader = Uploader(page)
     uploader.choose(clip)
     uploader.expect_state("two.mp4", "finishing")
@@ -81,7 +82,7 @@ def test_progress_has_a_name_and_words_and_never_says_it_is_whole(page: Page, si
 
 
 def test_the_same_file_is_not_taken_twice(page: Page, site: Site, clip: Path) -> None:
-    site.sandbox.fault("oss-part", "slow", seconds=2, times=None)
+    site.sandbox.fault("oss-part", "slow", seconds=60, times=None)
     uploader = Uploader(page)
     uploader.choose(clip)
     uploader.expect_state("two.mp4", "sending")
@@ -106,7 +107,7 @@ def test_a_small_screen_needs_no_scrolling_sideways(
     visit: Visit, person: Person, site: Site, clip: Path, tmp_path: Path, scheme: str
 ) -> None:
     page = visit(person, viewport={"width": 320, "height": 640}, color_scheme=scheme)
-    site.sandbox.fault("oss-part", "slow", seconds=2, times=None)
+    site.sandbox.fault("oss-part", "slow", seconds=60, times=None)
     uploader = Uploader(page)
     long_name = tmp_path / ("a-very-long-name-without-any-space-" * 4 + ".mp4")
     long_name.write_text("not a video")

@@ -36,7 +36,7 @@ def hold(site: Site, *numbers: int, seconds: float = 60) -> None:
 def wait_for_parts(uploader: Uploader, site: Site, url: str, *numbers: int) -> None:
     """Until the storage has these parts and no others."""
     page = uploader.page
-    for _ in range(100):
+    for _ in range(900):
         missing = page.request.get(site.url + url).json()["upload"]["missing"]
         if set(range(1, PARTS + 1)) - set(missing) == set(numbers):
             return
@@ -46,7 +46,7 @@ def wait_for_parts(uploader: Uploader, site: Site, url: str, *numbers: int) -> N
 
 def pass_time(page: Page, is_there: Callable[[], bool], *, step_ms: int) -> None:
     """Let the page's own clock run ahead until something is so."""
-    for _ in range(400):
+    for _ in range(3000):
         if is_there():
             return
         page.clock.run_for(step_ms)
@@ -287,7 +287,7 @@ def test_a_lost_answer_and_a_pause_do_not_begin_two_uploads(uploader: Uploader, 
 
     page.route("**/uploads/", lose)
     uploader.choose(long_clip)
-    for _ in range(100):
+    for _ in range(900):
         if lost:
             break
         page.wait_for_timeout(50)

@@ -26,8 +26,8 @@ from tests.chaos.verdict import is_for_a_person, is_moving, judge
 from tests.clips import clip_bytes
 from tests.sandbox import Sandbox
 
-STEP_SECONDS = 15.0
-SETTLE_SECONDS = 45.0
+STEP_SECONDS = 60.0
+SETTLE_SECONDS = 150.0
 
 
 class Lane:

@@ -16,8 +16,8 @@ from tests.clips import clip_bytes
 from tests.ports import free_port
 from tests.sandbox import Sandbox
 
-UPLOAD_SECONDS = 90.0
-CALM_SECONDS = 90.0
+UPLOAD_SECONDS = 200.0
+CALM_SECONDS = 200.0
 TROUBLE_SECONDS = 25.0
 RUN_SECONDS = 0.3
 # Between two clips of one person.

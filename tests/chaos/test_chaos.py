@@ -9,7 +9,7 @@ from tests.chaos import every_point
 from tests.chaos.place import prepared
 from tests.chaos.seed import run_seed
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 # Every so manieth crash position; the seed says with which to begin.
 EVERY = 12

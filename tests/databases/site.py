@@ -71,7 +71,7 @@ class Site:
     def script(self, module: str, *arguments: str) -> Any:
         """A module of tests that sets Django up by itself and prints JSON."""
         with self.started(module, *arguments) as process:
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         return json.loads(out)
 

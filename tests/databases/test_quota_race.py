@@ -18,7 +18,7 @@ def raced(site: Site, *more: str) -> list[dict]:
     with ExitStack() as running:
         started = [site.started("tests.databases.race", *command) for _ in range(PROCESSES)]
         processes = [running.enter_context(one) for one in started]
-        outputs = [process.communicate(timeout=100)[0] for process in processes]
+        outputs = [process.communicate(timeout=200)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES
     return [json.loads(output) for output in outputs]
 

@@ -69,7 +69,7 @@ def test_what_was_sent_after_the_backup_is_not_sent_again_and_its_ids_are_found(
     # Two are made after the backup, and a further one that the backup does not know at all.
     site.script("tests.databases.fill", "1", "1")
     with site.worker():
-        wait_until(lambda: site.states() == ["ready"] * 4, seconds=60, what="all templates")
+        wait_until(lambda: site.states() == ["ready"] * 4, seconds=120, what="all templates")
     ids = {row["template_id"] for row in site.rows(ROWS)}
     restore(site, backup)
     assert site.states() == ["queued"] * 3
@@ -94,7 +94,7 @@ def test_what_was_sent_after_the_backup_is_not_sent_again_and_its_ids_are_found(
         # A person says which task is the first one's.
         task = next(each for each in site.sandbox.tasks() if each["template_id"] in ids)
         site.must("shell", "-v0", "-c", ADOPT.format(**task))
-        wait_until(lambda: "ready" in site.states(), seconds=30, what="the adopted one")
+        wait_until(lambda: "ready" in site.states(), seconds=120, what="the adopted one")
     assert sorted(site.states()) == ["ready", "unconfirmed", "unconfirmed"]
     assert site.rows(ROWS)[0]["template_id"] == task["template_id"]
     assert submitted(site) == 4
@@ -107,7 +107,7 @@ def test_a_site_that_only_moved_goes_on_where_it_was(site: Site, tmp_path: Path)
     restore(site, tmp_path / "backup")
     assert "may be started" in site.must("after_restore", "--nothing-was-sent")
     with site.worker():
-        wait_until(lambda: site.states() == ["ready"], seconds=40, what="the template")
+        wait_until(lambda: site.states() == ["ready"], seconds=120, what="the template")
     assert submitted(site) == 1
 
 

@@ -30,7 +30,7 @@ def test_two_workers_share_checks_and_launches_and_do_each_once(site: Site):
     # Every message three times: the second and third find that it is done, or being done.
     site.script("tests.databases.fill", str(count), "3")
     with site.worker(), site.worker():
-        wait_until(lambda: site.states() == ["ready"] * count, seconds=60, what="all templates")
+        wait_until(lambda: site.states() == ["ready"] * count, seconds=120, what="all templates")
     tasks = site.sandbox.tasks()
     assert len(tasks) == len({task["video_url"].split("?")[0] for task in tasks}) == count
     moves = {(row["start"], row["to"]): row["times"] for row in site.rows(ONCE)}
@@ -54,7 +54,7 @@ def test_of_several_processes_one_at_a_time_holds_the_lease(site: Site):
         started = [stack.enter_context(site.started("tests.databases.contend", "3")) for _ in range(4)]
         told = []
         for process in started:
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=120)
             assert process.returncode == 0
             told.append(json.loads(out))
     counted = sum(each["counted"] for each in told)

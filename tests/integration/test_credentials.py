@@ -62,7 +62,7 @@ def test_of_two_owners_who_save_at_once_one_key_is_in_use(transactional_db):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert problems == []
     assert Credential.objects.count() == 4
     assert Credential.objects.filter(retired_at=None).count() == 1

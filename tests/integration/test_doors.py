@@ -410,7 +410,7 @@ def ask(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     ours = {"DJANGO_SETTINGS_MODULE": "templategen.settings", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-c", f"from django.conf import settings\n{code}"],
-        cwd=ROOT, env={**kept, **ours, **environment}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env={**kept, **ours, **environment}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 

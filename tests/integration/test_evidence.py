@@ -59,7 +59,7 @@ _numbers = count()
 
 def happened(row: ActionTemplate, at: datetime, **values) -> None:
     """An Event of that time: their order tells what came first, whatever the clocks say."""
-    number = int(at.timestamp() * 1000) * 1000 + next(_numbers) % 1000
+    number = int(at.timestamp() * 1000) * 1_000_000 + next(_numbers)
     Event.objects.create(pk=number, template=row, kind=Event.Kind.MOVED, at=at, **values)
 
 

@@ -5,7 +5,8 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +35,27 @@ def arguments(port: int, sandbox_port: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Site]]:
+    """The running site; started (again) on the same data where none runs."""
     data, port, sandbox_port = tmp_path_factory.mktemp("up"), free_port(), free_port()
-    with running(data, *arguments(port, sandbox_port), "--api-key", "sk-ours-0123456789=ours") as command:
-        link = command.wait_for(r"Sign in here \(works once\): (\S+)")[1]
-        yield Site(command, data, port, sandbox_port, link)
+    started: list[Site] = []
+    with ExitStack() as stack:
+
+        def site() -> Site:
+            if not started or started[-1].command.process.poll() is not None:
+                with_key = (*arguments(port, sandbox_port), "--api-key", "sk-ours-0123456789=ours")
+                command = stack.enter_context(running(data, *with_key))
+                link = command.wait_for(r"Sign in here \(works once\): (\S+)")[1]
+                started.append(Site(command, data, port, sandbox_port, link))
+            return started[-1]
+
+        yield site
+
+
+@pytest.fixture
+def site(start: Callable[[], Site]) -> Site:
+    """A running `up`; the same for all tests, as long as none has ended it."""
+    return start()
 
 
 def test_it_ends_with_the_address_of_a_site_that_answers(site: Site) -> None:

@@ -56,7 +56,7 @@ def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedPr
         env=environment(folder, **variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

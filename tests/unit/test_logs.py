@@ -77,7 +77,7 @@ def secrets_of(url: str) -> list[str]:
 
 
 def call_requests(url: str) -> None:
-    requests.get(url, timeout=5)
+    requests.get(url, timeout=30)
 
 
 def call_urllib3(url: str) -> None:
@@ -90,7 +90,7 @@ def call_urllib3_with_retries(url: str) -> None:
 
 def call_oss2(url: str) -> None:
     bucket = oss2.Bucket(
-        oss2.AnonymousAuth(), url.partition("/clips")[0], "clips", is_path_style=True, connect_timeout=5
+        oss2.AnonymousAuth(), url.partition("/clips")[0], "clips", is_path_style=True, connect_timeout=30
     )
     bucket.get_object_with_url(url)
 
@@ -259,7 +259,7 @@ def test_a_real_process_logs_in_the_form_that_is_set(tmp_path: Any, form: str) -
     environment = {**os.environ, "LOG_FORMAT": form, "TEMPLATEGEN_DATA": str(tmp_path)}
     environment["DJANGO_SETTINGS_MODULE"] = "templategen.settings"
     told = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120, check=True
     ).stderr
     assert "abcdef0123" not in told
     if form == "json":

@@ -79,7 +79,7 @@ def test_the_catalogues_are_those_of_the_code_and_their_compiled_form_is_theirs(
     shutil.copy(ROOT / "manage.py", tmp_path)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "TEMPLATEGEN_DATA": str(tmp_path / "data")}
-    subprocess.run([tmp_path / ".ci/words"], check=True, env=environment, timeout=100)
+    subprocess.run([tmp_path / ".ci/words"], check=True, env=environment, timeout=250)
     for catalogue in CATALOGUES:
         here, fresh = set(blocks(ROOT / catalogue)), set(blocks(tmp_path / catalogue))
         assert sorted(fresh - here) == [], f"{catalogue} lacks these"
