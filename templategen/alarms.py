@@ -6,11 +6,8 @@ from django.conf import settings
 from django.db.models import Q
 
 from templategen.models import ActionTemplate, TemplateQuerySet
-from templategen.policy import skew
+from templategen.policy import RESULTS_KEPT, skew
 from templategen.states import FOR_A_PERSON, WATCHED, State
-
-# After this long there is nothing left to be read: a lost one is then lost for good, which is no alarm any more.
-_KEPT = timedelta(hours=25)
 
 
 def unread(now: datetime) -> TemplateQuerySet:
@@ -21,12 +18,12 @@ def unread(now: datetime) -> TemplateQuerySet:
     seen_last |= Q(sent_at__gt=now + skew())
     open_tasks = Q(state__in=WATCHED) & (Q(ended_at__lte=bound) | seen_last)
     # A lost one is asked for, and not found: it alarms by its age as long as it may come back, counted from when it
-    # was last known.
-    kept = Q(sent_at__gt=now - _KEPT) | Q(looked_at__gt=now - _KEPT) | Q(ended_at__gt=now - _KEPT)
+    # was last known. Then it is lost for good, which is no alarm any more.
+    kept = Q(sent_at__gt=now - RESULTS_KEPT) | Q(looked_at__gt=now - RESULTS_KEPT) | Q(ended_at__gt=now - RESULTS_KEPT)
     lost = Q(state=State.LOST, sent_at__lte=bound) & kept
     # Nobody decided yet: its task may be one that was found, or one that nobody saw.
     undecided = Q(state=State.UNCONFIRMED, error_code=FOR_A_PERSON) & (
-        Q(sent_at__lte=bound, sent_at__gt=now - _KEPT)
-        | Q(sent_at=None, changed_at__lte=bound, changed_at__gt=now - _KEPT)
+        Q(sent_at__lte=bound, sent_at__gt=now - RESULTS_KEPT)
+        | Q(sent_at=None, changed_at__lte=bound, changed_at__gt=now - RESULTS_KEPT)
     )
     return ActionTemplate.objects.filter(open_tasks | lost | undecided)

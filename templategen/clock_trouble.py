@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 # Clocks of machines that are kept in step differ by less.
 _AHEAD = timedelta(minutes=5)
 _AT_ONCE = 500
-_RESULTS_KEPT = timedelta(hours=25)
 # Lost ones, and tasks laid out for a person, are looked at each quarter of an hour.
 _SELDOM = timedelta(minutes=20)
 # Those that are not to be looked at again are put off by ten years.
@@ -48,8 +47,8 @@ def _looks_put_off_too_far(now: datetime) -> TemplateQuerySet:
     longest = _AHEAD + timedelta(seconds=max(settings.UNKNOWN_SECONDS / 5, settings.CHECK_LEASE_SECONDS))
     step = Q(state__in=sorted(WATCHED | {State.CHECKING, State.QUEUED}), next_look_at__gt=now + longest)
     # Also those that were given up by a clock that was ahead: by their own times they may come back.
-    recent = Q(sent_at__gt=now - _RESULTS_KEPT) | Q(looked_at__gt=now - _RESULTS_KEPT)
-    recent |= Q(ended_at__gt=now - _RESULTS_KEPT)
+    recent = Q(sent_at__gt=now - policy.RESULTS_KEPT) | Q(looked_at__gt=now - policy.RESULTS_KEPT)
+    recent |= Q(ended_at__gt=now - policy.RESULTS_KEPT)
     lost = Q(state=State.LOST, next_look_at__gt=now + _SELDOM) & recent
     laid_out = Q(
         state=State.UNCONFIRMED,

@@ -11,7 +11,7 @@ from templategen.key_texts import ErrorText, own_key_text
 from templategen.models import ActionTemplate
 from templategen.policy import Verdict, verdict_on
 from templategen.redact import redact
-from templategen.states import State
+from templategen.states import UNREADABLE, State
 
 __all__ = ["ErrorText", "explain", "explain_code", "known_codes", "own_key_text", "said"]
 
@@ -132,6 +132,11 @@ _BY_CODE: dict[str, ErrorText] = {
         _("Alibaba no longer knows the task."),
         _("Results are kept about 24 hours. It is asked for now and then until then; later the ID cannot be had."),
         _("Wait some hours, or try again: then it is made, and billed, once more."),
+    ),
+    UNREADABLE: ErrorText(
+        _("Nobody could read what became of the task."),
+        _("The API key that it was made with was not taken, or not readable, until Alibaba threw the result away."),
+        _("It may have been billed. Try again: then it is made, and billed, once more."),
     ),
     "failed": ErrorText(
         _("Alibaba could not make the template."),

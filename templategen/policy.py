@@ -12,6 +12,9 @@ from django.conf import settings
 
 from templategen.clients.dashscope import RefusedError
 
+# About 24 hours (docs/alibaba.md 3.1), from an end that nobody may have seen: from when a task was last known.
+RESULTS_KEPT = timedelta(hours=25)
+
 
 class Verdict(StrEnum):
     """Who does what next."""

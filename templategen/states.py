@@ -70,6 +70,9 @@ OVER_QUOTA = "quota"
 # ``error_code`` of a FAILED row whose stored object is not the one that was checked: never sent, whoever asks.
 CLIP_CHANGED = "clip.changed"
 
+# ``error_code`` of a LOST row whose task nobody could read until it was too late, as a person decided.
+UNREADABLE = "unreadable"
+
 # A template and its seconds are held for it (accounts/ledger.py).
 HOLDING = frozenset({State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.PENDING, State.RUNNING})
 

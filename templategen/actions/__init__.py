@@ -17,7 +17,7 @@ from templategen.actions.errors import (
 )
 from templategen.actions.names import clean_file_name, clean_name
 from templategen.actions.queue import ring
-from templategen.actions.undecided import adopt, look_again, resubmit
+from templategen.actions.undecided import adopt, call_lost, look_again, may_be_called_lost, resubmit
 from templategen.actions.upload import (
     PART_SIZE,
     UploadProgress,
@@ -42,6 +42,7 @@ __all__ = [
     "abort_upload",
     "adopt",
     "begin_upload",
+    "call_lost",
     "cancel",
     "carry_out_cancel",
     "clean_file_name",
@@ -49,6 +50,7 @@ __all__ = [
     "delete",
     "finish_upload",
     "look_again",
+    "may_be_called_lost",
     "rename",
     "restore",
     "resubmit",

@@ -1,4 +1,5 @@
-"""What a person decides about a task that the machine cannot tell: it is this one, send it again, look once more."""
+"""What a person decides about a task that the machine cannot tell: it is this one, send it again, look once more, or
+nobody will ever read what became of it."""
 
 import re
 from collections.abc import Iterable
@@ -17,8 +18,8 @@ from templategen.actions.quota import over_quota
 from templategen.clients.build import dashscope
 from templategen.clients.dashscope import UNKNOWN_WORD, DashScopeError, Task, UnusableKeyError
 from templategen.models import ActionTemplate, Event, FormerTask
-from templategen.policy import skew
-from templategen.states import FOR_A_PERSON, LOOKED_AT, UNDECIDED, State
+from templategen.policy import RESULTS_KEPT, skew
+from templategen.states import FOR_A_PERSON, LOOKED_AT, UNDECIDED, UNREADABLE, WATCHED, State
 
 # What a new attempt begins with.
 FRESH: dict[str, Any] = {
@@ -265,3 +266,24 @@ def look_again(template: ActionTemplate, *, by: User | None = None) -> None:
         Event.objects.create(template=template, kind=Event.Kind.LOOK_WANTED, by=by, attempt=template.attempt, at=now)
     for name, value in values.items():
         setattr(template, name, value)
+
+
+def may_be_called_lost(template: ActionTemplate, *, now: datetime) -> bool:
+    """Whether its task was not seen for longer than results are kept: it cannot be asked for, by a key that is no
+    longer taken, or read. While it can be, looks go on, and only UNKNOWN makes it LOST.
+    """
+    seen = template.last_known or template.changed_at
+    return template.state in WATCHED and template.deleted_at is None and now - seen > RESULTS_KEPT
+
+
+def call_lost(template: ActionTemplate, *, by: User | None) -> None:
+    """End the watching of such a task: its slot and what is held for it are free again. Raises NotPossibleError."""
+    now = timezone.now()
+    if not may_be_called_lost(template, now=now):
+        raise NotPossibleError(
+            "lost.state", _("Its task may still be read. It can be called lost a day after Alibaba last told of it.")
+        )
+    guard = {**_KEPT, "task_id": template.task_id, "looked_at": template.looked_at}
+    detail = {"decision": "called lost"}
+    if not template.move(State.LOST, by=by, guard=guard, error_code=UNREADABLE, next_look_at=now, detail=detail):
+        raise lost_race()

@@ -90,11 +90,17 @@ def _resubmit(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> s
     return _("Sent again: it may be paid for twice.")
 
 
+def _call_lost(template: ActionTemplate, by: User, _said: Mapping[str, str]) -> str:
+    actions.call_lost(template, by=by)
+    return _("It counts as lost. What was held for it is free again.")
+
+
 DECISIONS: dict[str, Decision] = {
     "retry": _retry,
     "look": _look,
     "cancel": _cancel,
     "adopt": _adopt,
     "resubmit": _resubmit,
+    "call_lost": _call_lost,
 }
 _PAID = frozenset({"retry", "resubmit"})

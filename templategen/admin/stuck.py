@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from templategen import credential_status, reconcile, standing
+from django.utils import timezone
+
+from templategen import actions, credential_status, reconcile, standing
 from templategen.error_texts import ErrorText, explain, said
 from templategen.models import ActionTemplate, TemplateQuerySet
 from templategen.pipeline_models import CredentialStatus
@@ -37,6 +39,7 @@ class Choices:
     cancel: bool = False
     adopt: bool = False
     resubmit: bool = False
+    call_lost: bool = False
     # A new attempt may be billed although the one before is, too.
     may_bill_twice: bool = False
 
@@ -94,6 +97,7 @@ def choices_of(template: ActionTemplate) -> Choices:
         cancel=state in CANCELABLE,
         adopt=for_a_person or state == State.LOST,
         resubmit=for_a_person,
+        call_lost=actions.may_be_called_lost(template, now=timezone.now()),
         may_bill_twice=for_a_person or state == State.LOST or template.error_code == "given_up",
     )
 

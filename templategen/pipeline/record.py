@@ -22,13 +22,12 @@ from templategen.clients.dashscope import CANCELED_WORD, FAILED_WORD, PENDING_WO
 from templategen.models import ActionTemplate
 from templategen.pipeline import lifetimes, looks
 from templategen.pipeline.lifetimes import NOTHING_KNOWN, Lifetime
+from templategen.policy import RESULTS_KEPT
 from templategen.states import State
 
 logger = logging.getLogger(__name__)
 
-# A lost one is looked at for as long as the service may keep its result: about 24 hours (docs/alibaba.md 3.1) from an
-# end that nobody saw, so from when it was last known.
-RESULTS_KEPT = timedelta(hours=25)
+# A lost one is looked at for as long as the service may keep its result (policy.RESULTS_KEPT).
 _LOST_LOOK, _NEVER = timedelta(minutes=15), timedelta(days=3650)
 # Rows with about the same wait share one update: the same within a tenth of a second, or a tenth of a long wait.
 _STEP, _STEPS = timedelta(seconds=1), 10

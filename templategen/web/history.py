@@ -53,6 +53,8 @@ _DECIDED: dict[tuple[str, str], str | Promise] = {
     (State.UNCONFIRMED, State.QUEUED): gettext_lazy("It is to be sent again"),
     (State.UNCONFIRMED, State.CANCELED): gettext_lazy("It was given up"),
     (State.LOST, State.RUNNING): gettext_lazy("Its task was named"),
+    (State.PENDING, State.LOST): gettext_lazy("It was called lost: nobody could read what became of it"),
+    (State.RUNNING, State.LOST): gettext_lazy("It was called lost: nobody could read what became of it"),
 }
 _HAPPENED: dict[str, str | Promise] = {
     Event.Kind.STARTED: gettext_lazy("The upload began"),

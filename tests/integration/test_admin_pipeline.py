@@ -437,3 +437,16 @@ def test_a_search_by_id_reads_indexes_only(owner: User) -> None:
             plan = " ".join(row[3] for row in cursor.fetchall())
         assert "SCAN" not in plan, plan
         assert "INDEX" in plan, plan
+
+
+def test_what_nobody_can_read_any_more_is_called_lost_with_a_reason(admin: Client, owner: User, chief: User) -> None:
+    template = stuck(owner, State.RUNNING, task_id="task-gone", sent_at=timezone.now() - timedelta(hours=30))
+    assert 'value="call_lost"' in page(admin)
+    decide(admin, template, "call_lost", why="")
+    assert state_of(template) == State.RUNNING
+    assert "It counts as lost." in decide(admin, template, "call_lost")
+    assert state_of(template) == State.LOST
+    assert LogEntry.objects.get(user=chief).change_message.endswith("By hand")
+    fresh = stuck(owner, State.RUNNING, task_id="task-fresh", sent_at=timezone.now())
+    assert "It counts as lost." not in decide(admin, fresh, "call_lost")
+    assert state_of(fresh) == State.RUNNING

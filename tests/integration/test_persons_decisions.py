@@ -6,6 +6,8 @@ import pytest
 import requests
 from django.utils import timezone
 
+from accounts import ledger
+from accounts.usage import usage_of
 from templategen import actions, reconcile
 from templategen.models import ActionTemplate, Clip, Event
 from templategen.states import FOR_A_PERSON, State
@@ -147,3 +149,38 @@ def test_looking_again_at_a_lost_one_is_at_once(own_product, account, owner):
 def test_there_is_nothing_to_look_at_in_a_waiting_one(own_product, account, owner):
     with pytest.raises(actions.NotPossibleError):
         actions.look_again(make_template(account, State.QUEUED), by=owner)
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.RUNNING])
+def test_a_task_that_nobody_can_read_is_called_lost_once_its_result_is_gone(account, owner, state):
+    now = timezone.now()
+    template = make_template(account, state, task_id="t1", sent_at=now - timedelta(hours=40))
+    reference = ledger.template_reference(template.public_id, 1)
+    ledger.hold(account.pk, reference, milliseconds=1000)
+    ActionTemplate.objects.update(looked_at=now - timedelta(hours=24))
+    template.refresh_from_db()
+    with pytest.raises(actions.NotPossibleError, match="may still be read"):
+        actions.call_lost(template, by=owner)
+    ActionTemplate.objects.update(looked_at=now - timedelta(hours=26))
+    stale = ActionTemplate.objects.get()
+    template.refresh_from_db()
+    actions.call_lost(template, by=owner)
+    assert (template.state, template.error_code, template.task_id) == (State.LOST, "unreadable", "t1")
+    assert template.events.get(to=State.LOST).by == owner
+    assert usage_of(account.pk).templates.held == 0
+    with pytest.raises(actions.NotPossibleError):
+        actions.call_lost(stale, by=owner)
+
+
+def test_one_that_was_called_lost_is_ready_after_all_where_its_key_is_read_again(
+    own_product, own_sandbox, account, owner, task_id
+):
+    own_sandbox.wait_for(task_id)
+    ago = timezone.now() - timedelta(hours=26)
+    template = as_long_as_its_task(make_template(account, State.RUNNING, task_id=task_id, sent_at=ago))
+    actions.call_lost(template, by=owner)
+    own_product.run_until_settled(template)
+    assert template.state == State.LOST
+    own_product.one_round()
+    template.refresh_from_db()
+    assert template.state == State.READY
