@@ -1,9 +1,9 @@
 """The mail to an account's owners when it comes near a limit, and when it has reached one."""
 
 import logging
+from functools import partial
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from accounts import thresholds
 from accounts.models import Account
 from accounts.sizes import size_in_words
-from accounts.thresholds import FULL, owners_of
+from accounts.thresholds import FULL
 from accounts.usage import usage_of
+from templategen import owner_mails
 
 logger = logging.getLogger(__name__)
 
@@ -37,18 +38,11 @@ def tell_owners(account_id: int, *, percent: int) -> None:
         },
         "site_url": settings.SITE_URL,
     }
-    # A name may have a line's end in it from elsewhere; a header must not.
-    name = " ".join(account.name.split())
     subject = (
         _("%(account)s has reached a limit") if percent >= FULL else _("%(account)s has used 80 percent of a limit")
     )
     text = render_to_string("web/quota_mail.txt", context)
-    owners = list(owners_of(account.pk).values_list("email", flat=True))
-    for number, email in enumerate(owners):
-        try:
-            send_mail(subject % {"account": name}, text, None, [email])
-        except Exception:
-            if number == 0:
-                thresholds.not_told(account.pk, percent, now=now)
-            raise
-    logger.info("owners told of the quota", extra={"account": account.pk, "percent": percent, "count": len(owners)})
+    count = owner_mails.send(
+        account, subject, text, none_sent=partial(thresholds.not_told, account.pk, percent, now=now)
+    )
+    logger.info("owners told of the quota", extra={"account": account.pk, "percent": percent, "count": count})

@@ -69,7 +69,7 @@ def test_nobody_is_told_of_the_sites_key_or_of_one_that_is_gone(told, account, k
 
 def test_a_mail_that_could_not_be_sent_is_sent_later(told, key, monkeypatch):
     credential_status.pause(key.pk, code="Arrearage", message="")
-    monkeypatch.setattr("templategen.key_mails.send_mail", lambda *_args: 1 / 0)
+    monkeypatch.setattr("templategen.owner_mails.send_mail", lambda *_args: 1 / 0)
     with suppress(ZeroDivisionError):
         told()
     monkeypatch.undo()

@@ -419,7 +419,7 @@ def test_a_mail_that_was_lost_or_could_not_be_sent_is_sent_later(product, accoun
     # Its message is lost with the queue.
     told(until_run=False)
     OrmQ.objects.all().delete()
-    monkeypatch.setattr("templategen.quota_mails.send_mail", lambda *_args: 1 / 0)
+    monkeypatch.setattr("templategen.owner_mails.send_mail", lambda *_args: 1 / 0)
     with suppress(ZeroDivisionError):
         told()
     assert mail.outbox == []
