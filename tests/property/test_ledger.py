@@ -1,13 +1,11 @@
 """The ledger under any sequence of holds, settlements, releases, grants, duplicates and month ends."""
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -16,22 +14,13 @@ from accounts.ledger import OverLimitError
 from accounts.models import Account, Quota, StorageUse, UsageMonth
 from accounts.usage import rebuild
 from tests.property.savepoint import Savepoint
+from tests.property.search import SEARCH
 
 REFERENCES = st.integers(0, 7)
 LENGTHS = st.integers(0, 9000)
 SIZES = st.integers(0, 60)
 LIMITS = st.none() | st.integers(0, 5)
-# The same ones at each run; others, and more of them, by hand: EXAMPLES=500.
-MOST = int(os.environ.get("EXAMPLES", "20"))
 _numbers = count()
-_SEARCH = settings(
-    max_examples=MOST,
-    stateful_step_count=30,
-    derandomize="EXAMPLES" not in os.environ,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
 
 
 @dataclass
@@ -176,4 +165,4 @@ class Ledger(RuleBasedStateMachine):
 @pytest.mark.django_db
 @pytest.mark.timeout(600)
 def test_the_ledger_does_what_a_model_does():
-    run_state_machine_as_test(Ledger, settings=_SEARCH)
+    run_state_machine_as_test(Ledger, settings=SEARCH)

@@ -1,12 +1,10 @@
 """Templates that go any legal way, by moves and by people's decisions, under a quota that is too small."""
 
-import os
 from datetime import timedelta
 from itertools import count
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -18,18 +16,9 @@ from templategen.models import ActionTemplate, Clip, Event
 from templategen.states import FOR_A_PERSON, HOLDING, MOVES, RETRYABLE, State
 from tests.factories import make_template
 from tests.property.savepoint import Savepoint
+from tests.property.search import SEARCH
 
-# The same ones at each run; others, and more of them, by hand: EXAMPLES=500.
-MOST = int(os.environ.get("EXAMPLES", "20"))
 _numbers = count()
-_SEARCH = settings(
-    max_examples=MOST,
-    stateful_step_count=30,
-    derandomize="EXAMPLES" not in os.environ,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
 ROWS = 4
 WHICH = st.integers(0, ROWS - 1)
 
@@ -125,4 +114,4 @@ class Templates(RuleBasedStateMachine):
 @pytest.mark.django_db
 @pytest.mark.timeout(600)
 def test_quota_follows_every_way_that_templates_can_go():
-    run_state_machine_as_test(Templates, settings=_SEARCH)
+    run_state_machine_as_test(Templates, settings=SEARCH)
