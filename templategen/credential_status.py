@@ -5,11 +5,13 @@ ever made longer, and that a call went well ends nothing that began after it.
 """
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Credential
 from templategen import policy
@@ -31,6 +33,14 @@ _WORTH_A_MAIL = timedelta(minutes=2)
 def key_of(credential_id: int | None) -> str:
     """The key of the credential's row; None is the site's."""
     return SITE if credential_id is None else str(credential_id)
+
+
+def names_of(statuses: Iterable[CredentialStatus]) -> dict[str, str]:
+    """What each one's key is called where the site is run: the site's, or whose."""
+    keys = [status.key for status in statuses]
+    own = Credential.objects.select_related("account").filter(pk__in=[key for key in keys if key != SITE])
+    names = {str(row.pk): _("The key of %(account)s (%(hint)s)") % {"account": row.account, "hint": row} for row in own}
+    return {key: _("The site's key") if key == SITE else names.get(key, key) for key in keys}
 
 
 def status_of(credential_id: int | None) -> CredentialStatus:

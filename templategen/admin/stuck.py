@@ -78,6 +78,7 @@ class Trouble:
     """A credential that is paused or throttled, with words; ``said`` is the service's own message, redacted."""
 
     status: CredentialStatus
+    name: str
     text: ErrorText | None
     said: str
     paused: bool
@@ -139,7 +140,8 @@ def troubles(*, now: datetime) -> list[Trouble]:
         for status in CredentialStatus.objects.filter(paused_at=None).order_by("key")
         if _later(status.submits_held_until, now) or _later(status.looks_held_until, now)
     ]
-    return [_trouble(status, now) for status in [*paused, *held]]
+    names = credential_status.names_of([*paused, *held])
+    return [_trouble(status, names[status.key], now) for status in [*paused, *held]]
 
 
 def _part(templates: TemplateQuerySet) -> Part:
@@ -153,10 +155,11 @@ def _later(moment: datetime | None, now: datetime) -> bool:
     return moment is not None and moment > now
 
 
-def _trouble(status: CredentialStatus, now: datetime) -> Trouble:
+def _trouble(status: CredentialStatus, name: str, now: datetime) -> Trouble:
     paused = status.paused_at is not None
     return Trouble(
         status=status,
+        name=name,
         text=explain(_paused_row(status)) if paused else None,
         said=redact(status.pause_message),
         paused=paused,

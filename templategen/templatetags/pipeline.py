@@ -16,7 +16,10 @@ register = template.Library()
 @register.inclusion_tag("admin/_pipeline_banner.html")
 def pipeline_banner() -> dict[str, Any]:
     """What must not wait until somebody happens to look: alarms and paused credentials."""
-    return {"paused": credential_status.paused(), "unread": standing.alarm_count(now=timezone.now())}
+    statuses = credential_status.paused()
+    names = credential_status.names_of(statuses) if statuses else {}
+    paused = [(names[status.key], status.pause_code) for status in statuses]
+    return {"paused": paused, "unread": standing.alarm_count(now=timezone.now())}
 
 
 @register.filter

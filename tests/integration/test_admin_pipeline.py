@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import Failure, Task
 
-from accounts.models import User
+from accounts import credentials
+from accounts.models import Account, User
 from templategen import credential_status
 from templategen.admin.base import MOST_AT_ONCE
 from templategen.admin.templates import find_by_id
@@ -450,3 +451,19 @@ def test_what_nobody_can_read_any_more_is_called_lost_with_a_reason(admin: Clien
     fresh = stuck(owner, State.RUNNING, task_id="task-fresh", sent_at=timezone.now())
     assert "It counts as lost." not in decide(admin, fresh, "call_lost")
     assert state_of(fresh) == State.RUNNING
+
+
+def test_a_paused_key_is_called_by_whose_it_is(admin: Client, owner: User) -> None:
+    Account.objects.update(name="Bolt & Sons")
+    own = credentials.replace(
+        account_of(owner), secret="sk-own-0123456789", workspace="", base_url="", alibaba_uid="", by=None
+    )
+    credential_status.pause(own.pk, code="Arrearage", message="")
+    credential_status.pause(None, code="InvalidApiKey", message="")
+    text = page(admin)
+    assert "The key of Bolt &amp; Sons (…6789) is paused (Arrearage): nothing is handed over with it." in text
+    assert "<h3>The key of Bolt &amp; Sons (…6789)</h3>" in text
+    assert "The site&#x27;s key is paused (InvalidApiKey)" in text
+    credential_status.resume(own.pk)
+    credential_status.pause(123456, code="Arrearage", message="")
+    assert "123456 is paused" in page(admin)
