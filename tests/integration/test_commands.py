@@ -251,7 +251,7 @@ def test_a_template_that_the_service_cannot_make_is_a_failure_with_the_raw_code(
     while_waiting: Callable[[], None], sandbox: Sandbox, clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     while_waiting()
-    sandbox.fault("task", "fail", code="InvalidFile.FullBody", message="Human not fullbody", times=1)
+    sandbox.fault("task", "fail", code="InvalidFile.FullBody", message="Human not fullbody")
     with pytest.raises(SystemExit) as ended:
         call_command("make_template", str(clip), "--wait")
     assert ended.value.code == make_template.FAILED

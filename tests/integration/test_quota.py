@@ -285,7 +285,7 @@ def test_an_upload_holds_its_size_until_it_is_canceled(product, account, owner, 
 
 
 def test_an_upload_that_could_not_be_begun_holds_nothing(product, account, owner, quota, sandbox):
-    sandbox.fault("oss", "status", status=503, code="ServiceUnavailable", times=1)
+    sandbox.fault("oss", "status", status=503, code="ServiceUnavailable")
     with pytest.raises(actions.StorageTroubleError):
         actions.begin_upload(account, by=owner, file_name="a.mp4", size_bytes=SIZE)
     assert usage_of(account.pk).storage.held == 0
