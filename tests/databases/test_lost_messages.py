@@ -33,13 +33,12 @@ def in_hand(site: Site) -> int:
 
 
 def test_a_killed_cluster_costs_one_sweep_and_nothing_else(site: Site):
+    site.script("tests.databases.fill", f"{COUNT}", "1")
+    # The cluster's workers wait for OSS, so that what the pusher takes stays in its hands, and nothing is launched.
+    # (Stopped by a signal one might hold SQLite's lock.)
+    site.sandbox.fault("oss-get", "slow", seconds=25, times=None)
     with site.worker() as worker:
         cluster = cluster_of(worker.process.pid)
-        # Its workers wait for OSS, so that what the pusher takes stays in its hands. (Stopped by a signal one might
-        # hold SQLite's lock.) For so long that none is done, however long the uploads take on a busy machine: a check
-        # whose video came too late would be done, and have failed.
-        site.sandbox.fault("oss-get", "slow", seconds=60)
-        site.script("tests.databases.fill", f"{COUNT}", "1")
         lost = wait_until(lambda: in_hand(site), what="messages in the cluster's hands")
         os.killpg(cluster.guard, signal.SIGKILL)
         site.sandbox.clear_faults()
