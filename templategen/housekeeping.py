@@ -6,11 +6,10 @@ row of ``django_q_task`` for ever. The history of a template goes with its row (
 
 import logging
 from datetime import datetime, timedelta
-from importlib import import_module
 
-from django.conf import settings
 from django_q.models import OrmQ, Task
 
+from accounts.sessions import SessionStore
 from templategen.credentials import learn_owners
 from templategen.lease import LeaseHolder
 
@@ -28,9 +27,11 @@ def daily(now: datetime) -> int:
     # Never renewed and never given back: it runs out when the next day's work is due.
     if not LeaseHolder("housekeeping", length=EVERY).acquire():
         return 0
-    pruned, expired = prune_queue(now), clear_sessions()
+    pruned = prune_queue(now)
+    # As ``manage.py clearsessions`` does.
+    SessionStore.clear_expired()
     learn_owners()
-    logger.info("housekeeping done", extra={"queue_rows": pruned, "sessions_cleared": expired})
+    logger.info("housekeeping done", extra={"queue_rows": pruned})
     return pruned
 
 
@@ -40,12 +41,3 @@ def prune_queue(now: datetime) -> int:
     # A message waiting is locked since it came, one taken until it may be given out again.
     messages, _by_table = OrmQ.objects.filter(lock__lt=now - MESSAGES_KEPT).delete()
     return int(failures + messages)
-
-
-def clear_sessions() -> bool:
-    """Delete expired sessions (what ``manage.py clearsessions`` does); False where they are kept in no table."""
-    try:
-        import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
-    except NotImplementedError:
-        return False
-    return True

@@ -15,7 +15,7 @@ from accounts.admin.base import LookOnly, LookOnlyInline
 from templategen.admin import pipeline
 from templategen.admin.base import Decides
 from templategen.admin.stuck import row_of
-from templategen.models import ActionTemplate, Event, FormerTask, TemplateQuerySet
+from templategen.models import ActionTemplate, Event, FormerTask
 from templategen.redact import redact, redact_within
 from templategen.states import State
 
@@ -145,10 +145,6 @@ class TemplateAdmin(Decides):
         if template is not None:
             more["row"] = row_of(template)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
-
-    def templates_of(self, rows: Any) -> TemplateQuerySet:
-        """They are templates."""
-        return rows  # type: ignore[no-any-return]
 
 
 def find_by_id(term: str) -> list[int]:
