@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 _ON = frozenset({"1", "true", "on", "yes", "y"})
 _OFF = frozenset({"0", "false", "off", "no", "n", ""})
+# More than any price: so much video times it is still a number that can be shown.
+_MOST_PRICE = 2**31 - 1
 _ALLOWED = {int: "a whole number", float: "a number", bool: "1 or 0 (true/false, on/off, yes/no)"}
 
 
@@ -68,7 +70,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the library is not typ
         """A decimal number from 0, or nothing."""
         text: str = self.str(name, default=default).strip()
         try:
-            fits = not text or (Decimal(text).is_finite() and Decimal(text) >= 0)
+            fits = not text or (Decimal(text).is_finite() and 0 <= Decimal(text) <= _MOST_PRICE)
         except InvalidOperation:
             fits = False
         if not fits:

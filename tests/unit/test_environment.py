@@ -8,31 +8,38 @@ import pytest
 
 from tests.running import ROOT, environment
 
-WRONG = {
-    "QUOTA_TEMPLATES_PER_MONTH": "ten",
-    "QUOTA_SECONDS_PER_MONTH": "-1",
-    "QUOTA_STORAGE_BYTES": "10GB",
-    "QUOTA_TASKS_AT_ONCE": "1.5",
-    "INVITATION_DAYS": "x",
-    "DASHSCOPE_SLOTS": "two",
-    "TEMPLATEGEN_PROXIES": "",
-    "UNFINISHED_UPLOADS": "many",
-    "SIGN_IN_LIMIT": "5x",
-    "SWEEP_SECONDS": "15 s",
-    "LEASE_SECONDS": "nan",
-    "TIME_ZONE": "Beijing",
-    "BILLING_TIME_ZONE": "Asia",
-    "LANGUAGE_CODE": "zh",
-    "LOG_LEVEL": "loud",
-    "LOG_FORMAT": "xml",
-    "SIGN_UP": "yes",
-    "TEMPLATEGEN_BEHIND_PROXY": "maybe",
-    "TWO_STEP_FOR_STAFF": "perhaps",
-    "PRICE_PER_SECOND": "abc",
-    "PRICE_DATE": "x",
-    "DASHSCOPE_BASE_URL": "foo",
-    "TEMPLATEGEN_SITE_URL": "example.com",
-}
+WRONG = [
+    ("QUOTA_TEMPLATES_PER_MONTH", "ten"),
+    ("QUOTA_SECONDS_PER_MONTH", "-1"),
+    ("QUOTA_STORAGE_BYTES", "10GB"),
+    ("QUOTA_TASKS_AT_ONCE", "1.5"),
+    ("INVITATION_DAYS", "x"),
+    ("DASHSCOPE_SLOTS", "two"),
+    ("TEMPLATEGEN_PROXIES", ""),
+    ("UNFINISHED_UPLOADS", "many"),
+    ("SIGN_IN_LIMIT", "5x"),
+    ("SWEEP_SECONDS", "15 s"),
+    ("LEASE_SECONDS", "nan"),
+    ("TIME_ZONE", "Beijing"),
+    ("BILLING_TIME_ZONE", "Asia"),
+    ("BILLING_TIME_ZONE", "Beijing"),
+    ("BILLING_TIME_ZONE", ""),
+    ("BILLING_TIME_ZONE", "../../etc/passwd"),
+    ("LANGUAGE_CODE", "zh"),
+    ("LOG_LEVEL", "loud"),
+    ("LOG_FORMAT", "xml"),
+    ("SIGN_UP", "yes"),
+    ("TEMPLATEGEN_BEHIND_PROXY", "maybe"),
+    ("TWO_STEP_FOR_STAFF", "perhaps"),
+    ("PRICE_PER_SECOND", "abc"),
+    ("PRICE_PER_SECOND", "NaN"),
+    ("PRICE_PER_SECOND", "Infinity"),
+    ("PRICE_PER_SECOND", "-1"),
+    ("PRICE_PER_SECOND", "1e40"),
+    ("PRICE_DATE", "x"),
+    ("DASHSCOPE_BASE_URL", "foo"),
+    ("TEMPLATEGEN_SITE_URL", "example.com"),
+]
 # In one process after the other this would take long: settings are read anew in one, with one variable after the other.
 _READ = """
 import os, runpy, sys
@@ -62,10 +69,10 @@ def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedPr
 
 
 def test_a_value_that_cannot_be_meant_is_refused_by_its_name_with_what_is_allowed(tmp_path):
-    pairs = [f"{name}={value}" for name, value in WRONG.items()]
+    pairs = [f"{name}={value}" for name, value in WRONG]
     told = run(tmp_path, "-c", _READ, *pairs).stdout.splitlines()
     assert len(told) == len(WRONG), told
-    for (name, value), line in zip(WRONG.items(), told, strict=True):
+    for (name, value), line in zip(WRONG, told, strict=True):
         assert line.startswith(f"{name} is {value!r}. What is allowed: "), line
 
 
